@@ -1,1 +1,31 @@
-//! Not yet.
+//! What must outlive a process, in one database: SQLite for one machine.
+//!
+//! **Not here:** what a row means to a service; clocks and chance (every write is told `now` and
+//! brings its own ids); encryption (secrets arrive sealed or hashed).
+//!
+//! **Begin at** [`Store`] (how to read and to write), then [`users`] (how a noun is written) and
+//! [`effects`] (what must happen once).
+//!
+//! # Adding a noun
+//! One file `src/NOUN.rs` and one `migrations/NNNN_NOUN.sql`, entered in `src/migrations.rs`.
+//! Numbers: 0001-0019 foundation and people, 0020-0029 policy, 0030-0039 distribution, 0040-0049
+//! authentication, 0050-0069 administration; a migration that has landed is never edited.
+//! SQL is the subset that SQLite and PostgreSQL share: `$1` placeholders, integer milliseconds UTC,
+//! ids and JSON as text, bytes as `blob`, no rowid, no `insert or ...` (write `on conflict`).
+//! Reading functions take [`&mut Connection`](Connection), which a [`Tx`] also derefs to; writing
+//! functions take [`&mut Tx`](Tx), an [`Actor`] where an audit row is due, and `now`.
+
+pub mod actor;
+pub mod audit;
+mod change;
+pub mod effects;
+pub mod error;
+mod migrations;
+mod open;
+mod row;
+pub mod users;
+
+pub use actor::Actor;
+pub use change::Changes;
+pub use error::StoreError;
+pub use open::{Connection, Reading, Settings, Store, Tx};

@@ -1,0 +1,81 @@
+//! The tables, in the order in which they came to be.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use data_encoding::HEXLOWER;
+use sqlx::Row;
+
+use crate::{StoreError, Tx};
+
+/// One step: its number, its name, its statements.
+struct Migration {
+    number: i64,
+    name: &'static str,
+    sql: &'static str,
+}
+
+macro_rules! migrations {
+    ($($number:literal $file:literal)*) => {
+        &[$(Migration { number: $number, name: $file, sql: include_str!(concat!("../migrations/", $file, ".sql")) }),*]
+    };
+}
+
+/// Entered by number; several builders have ranges of their own (see the crate's page), so a gap is
+/// no error.
+const MIGRATIONS: &[Migration] = migrations! {
+    1 "0001_audit"
+    2 "0002_effects"
+    3 "0003_users"
+};
+
+/// Applies what is missing, all in the caller's transaction.
+pub(crate) async fn apply(tx: &mut Tx) -> Result<(), StoreError> {
+    sqlx::raw_sql(
+        "create table if not exists migrations (number bigint primary key, name text not null, hash text not null)",
+    )
+    .execute(&mut **tx)
+    .await?;
+    let applied = sqlx::query("select number, hash from migrations order by number")
+        .fetch_all(&mut **tx)
+        .await?
+        .iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .collect::<Result<std::collections::BTreeMap<i64, String>, sqlx::Error>>()?;
+    if let Some(&number) = applied.keys().find(|number| MIGRATIONS.iter().all(|ours| ours.number != **number))
+    {
+        return Err(StoreError::OtherMigration { number });
+    }
+    for migration in MIGRATIONS {
+        let hash = HEXLOWER.encode(digest(&SHA256, migration.sql.as_bytes()).as_ref());
+        match applied.get(&migration.number) {
+            Some(theirs) if *theirs == hash => {}
+            Some(_) => return Err(StoreError::OtherMigration { number: migration.number }),
+            None => add(tx, migration, &hash).await?,
+        }
+    }
+    Ok(())
+}
+
+async fn add(tx: &mut Tx, migration: &Migration, hash: &str) -> Result<(), StoreError> {
+    sqlx::raw_sql(migration.sql).execute(&mut **tx).await?;
+    sqlx::query("insert into migrations (number, name, hash) values ($1, $2, $3)")
+        .bind(migration.number)
+        .bind(migration.name)
+        .bind(hash)
+        .execute(&mut **tx)
+        .await?;
+    tracing::debug!(migration = migration.name, "applied a migration");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrations_are_in_order_and_named_by_their_number() {
+        assert!(MIGRATIONS.is_sorted_by(|a, b| a.number < b.number));
+        for migration in MIGRATIONS {
+            assert!(migration.name.starts_with(&format!("{:04}_", migration.number)), "{}", migration.name);
+        }
+    }
+}

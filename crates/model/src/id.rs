@@ -77,6 +77,12 @@ impl<K: Kind> Id<K> {
         Self(uuid, PhantomData)
     }
 
+    /// The id whose UUID has these sixteen bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self::from_uuid(Uuid::from_bytes(bytes))
+    }
+
     /// The UUID.
     #[must_use]
     pub const fn as_uuid(self) -> Uuid {

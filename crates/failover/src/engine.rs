@@ -1,0 +1,215 @@
+//! The state machine of one ordered pool (design.md section 5): no IO, clock or chance.
+//!
+//! [`Engine::handle`] takes what happened and answers what the world should be told;
+//! [`Engine::pick`] says who gets the next call. Both are given the time, and `pick` a random
+//! number, by whoever drives them.
+//!
+//! How a member's state moves:
+//!
+//! ```text
+//!           missed heartbeat, call timed out            timed-out call and 3 misses
+//!      Up ───────────────────────────────────> Suspect ────────────────────────────> Down
+//!      │ ^ <──────────────────────────────────    │         refused or reset           ^ │
+//!      │ │          any answered byte             └────────────────────────────────────┤ │
+//!      │ │                                          refused or reset                   │ │
+//!      │ └─────────── any answered byte (then held down: not preferred for a while) ───┼─┘
+//!      └───────────> Draining (said beforehand) ──────────── refused or reset ─────────┘
+//! ```
+
+mod budget;
+mod change;
+mod event;
+mod member;
+mod pick;
+mod settings;
+mod standing;
+mod status;
+
+use evergate_model::Timestamp;
+use evergate_model::topology::Mode;
+
+pub use budget::Budget;
+pub use change::{Cause, Change, Command, Failover};
+pub use event::{Event, Failure};
+pub use member::{Member, MemberId, State};
+pub use settings::Settings;
+pub use standing::Counts;
+pub use status::{Candidate, LastFailover, PoolStatus};
+
+use standing::Standing;
+
+/// The state of one ordered pool.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    settings: Settings,
+    mode: Mode,
+    members: Vec<Standing>,
+    /// Who gets the calls now, the first being *active*; empty while every member is down.
+    serving: Vec<MemberId>,
+    /// The one that served last, with what went wrong, while nobody serves.
+    orphaned: Option<(MemberId, Cause, Timestamp)>,
+    failovers: u64,
+    last: Option<LastFailover>,
+}
+
+impl Engine {
+    /// A pool whose members are all taken to be up until they show otherwise.
+    #[must_use]
+    pub fn new(members: Vec<Member>, mode: Mode, settings: Settings, now: Timestamp) -> Self {
+        let mut engine = Self {
+            settings,
+            mode,
+            members: members.into_iter().map(|member| Standing::new(member, now)).collect(),
+            serving: Vec::new(),
+            orphaned: None,
+            failovers: 0,
+            last: None,
+        };
+        engine.serving = engine.serving_at(now);
+        engine
+    }
+
+    /// Takes note of what happened; answers every change that follows from it.
+    pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Command> {
+        let mut commands = Vec::new();
+        if let Some(change) = self.apply(event, now) {
+            commands.push(Command::Changed(change));
+        }
+        self.follow_serving(now, &mut commands);
+        commands
+    }
+
+    fn apply(&mut self, event: Event, now: Timestamp) -> Option<Change> {
+        let settings = self.settings.clone();
+        match event {
+            Event::Tick => None,
+            Event::Configured { members, mode } => {
+                self.configure(members, mode, now);
+                None
+            }
+            Event::Started { member } => {
+                self.standing(&member)?.start(&settings, now);
+                None
+            }
+            Event::Abandoned { member } => {
+                self.standing(&member)?.end_call();
+                None
+            }
+            Event::Answered { member, started } => {
+                let standing = self.standing(&member)?;
+                standing.end_call();
+                standing.counts.answered += 1;
+                standing.alive(started, &settings, now)
+            }
+            Event::Failed { member, started, failure } => {
+                let standing = self.standing(&member)?;
+                standing.end_call();
+                standing.counts.failed += 1;
+                standing.failed(failure, started, &settings, now)
+            }
+            Event::HeartbeatAnswered { member, started } => {
+                self.standing(&member)?.beat_answered(started, &settings, now)
+            }
+            Event::HeartbeatFailed { member, started, failure } => {
+                self.standing(&member)?.failed(failure, started, &settings, now)
+            }
+            // On a busy machine the watcher, too, can be slow: its misses then say nothing.
+            Event::HeartbeatMissed { watcher_late: true, .. } => None,
+            Event::HeartbeatMissed { member, watcher_late: false } => {
+                self.standing(&member)?.missed(&settings, now)
+            }
+            Event::SaidDraining { member } => self.standing(&member)?.said_draining(now),
+        }
+    }
+
+    /// Keeps what is known of members that stay (same id and address).
+    fn configure(&mut self, members: Vec<Member>, mode: Mode, now: Timestamp) {
+        let mut known = std::mem::take(&mut self.members);
+        self.mode = mode;
+        for member in members {
+            let same = |standing: &Standing| {
+                standing.member.id == member.id && standing.member.address == member.address
+            };
+            let standing = match known.iter().position(same) {
+                Some(at) => known.swap_remove(at).configured_as(member),
+                None => Standing::new(member, now),
+            };
+            self.members.push(standing);
+        }
+    }
+
+    /// Compares who should serve with who did, and tells the difference.
+    fn follow_serving(&mut self, now: Timestamp, commands: &mut Vec<Command>) {
+        let serving = self.serving_at(now);
+        if serving == self.serving {
+            return;
+        }
+        let before = std::mem::replace(&mut self.serving, serving);
+        let mut left: Vec<_> = before
+            .into_iter()
+            .filter(|id| !self.serving.contains(id))
+            .map(|id| {
+                let (cause, since) = self.why_left(&id, now);
+                (id, cause, since)
+            })
+            .collect();
+        let Some(to) = self.serving.first().cloned() else {
+            self.orphaned = self.orphaned.take().or_else(|| left.into_iter().next());
+            return;
+        };
+        left.extend(self.orphaned.take().filter(|(id, ..)| !self.serving.contains(id)));
+        for (from, cause, since) in left {
+            let took = u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX);
+            self.failovers += 1;
+            self.last = Some(LastFailover { cause, at: now, took_ms: took });
+            commands.push(Command::Failover(Failover {
+                from,
+                to: to.clone(),
+                cause,
+                at: now,
+                took_ms: took,
+            }));
+        }
+    }
+
+    fn why_left(&self, id: &MemberId, now: Timestamp) -> (Cause, Timestamp) {
+        match self.members.iter().find(|standing| standing.member.id == *id) {
+            None => (Cause::Configured, now),
+            Some(standing) if standing.state == State::Up => (Cause::Failback, now),
+            Some(standing) => (standing.cause, standing.trouble_since.unwrap_or(now)),
+        }
+    }
+
+    fn standing(&mut self, id: &MemberId) -> Option<&mut Standing> {
+        self.members.iter_mut().find(|standing| standing.member.id == *id)
+    }
+
+    /// The members, in the order they were configured in.
+    pub fn members(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().map(|standing| &standing.member)
+    }
+
+    /// What a member was last known to be.
+    #[must_use]
+    pub fn state(&self, id: &MemberId) -> Option<State> {
+        self.members.iter().find(|standing| standing.member.id == *id).map(|standing| standing.state)
+    }
+
+    /// What is counted of a member.
+    #[must_use]
+    pub fn counts(&self, id: &MemberId) -> Option<Counts> {
+        self.members.iter().find(|standing| standing.member.id == *id).map(|standing| standing.counts)
+    }
+
+    /// The calls that wait for an answer now, at all members together.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.members.iter().map(|standing| standing.counts.in_flight).sum()
+    }
+
+    /// How callers use the members.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+}

@@ -1,0 +1,18 @@
+//! Drives the engine: connections, heartbeats, retries, events.
+//!
+//! A caller makes a [`Pool`] from a [`Dial`], spawns [`Pool::run`] (the heartbeats) and uses
+//! [`Pool::call`]. Nothing here decides who is up: that is the engine's.
+
+mod call;
+mod classify;
+mod dial;
+mod heartbeat;
+mod links;
+mod names;
+mod pool;
+mod tell;
+
+pub use call::{CallError, CallKind, CallOptions};
+pub use classify::{Classify, Reach};
+pub use dial::{Beat, BeatError, Dial, DialError};
+pub use pool::{Pool, PoolOptions};

@@ -1,0 +1,174 @@
+//! A pool with its connections: what services hold.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use evergate_model::Timestamp;
+use evergate_model::topology::Mode;
+use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
+
+use super::dial::Dial;
+use super::links::Links;
+use super::tell;
+use crate::engine::{Budget, Command, Engine, Event, Member, MemberId, PoolStatus, Settings};
+
+/// How many events a slow listener may lie behind before it misses some.
+const EVENTS_KEPT: usize = 256;
+
+/// What a pool is told at its making.
+#[derive(Debug, Clone)]
+pub struct PoolOptions {
+    /// The link's name in metrics, events and status: `policy`.
+    pub link: String,
+    /// The moment it is made; from here on it counts with a clock that cannot jump.
+    pub now: Timestamp,
+    /// The engine's patience.
+    pub settings: Settings,
+    /// Between two heartbeats, and how long each is waited for.
+    pub heartbeat: Duration,
+    /// How long a connection may take to be made.
+    pub dial: Duration,
+}
+
+impl PoolOptions {
+    /// The options of an internal link: a heartbeat every 250 ms (design.md section 5).
+    #[must_use]
+    pub fn internal(link: &str, now: Timestamp) -> Self {
+        Self {
+            link: link.to_owned(),
+            now,
+            settings: Settings::default(),
+            heartbeat: Duration::from_millis(250),
+            dial: Duration::from_secs(1),
+        }
+    }
+}
+
+/// An ordered pool of equal servers. Cheap to clone; all clones are the same pool.
+pub struct Pool<D: Dial>(pub(super) Arc<Shared<D>>);
+
+pub(super) struct Shared<D: Dial> {
+    pub(super) options: PoolOptions,
+    pub(super) dial: D,
+    pub(super) links: Links<D::Link>,
+    state: Mutex<State>,
+    began: Instant,
+    events: broadcast::Sender<Command>,
+    /// Sent to whenever the list of members changes.
+    pub(super) configured: watch::Sender<()>,
+}
+
+struct State {
+    engine: Engine,
+    budget: Budget,
+}
+
+impl<D: Dial> Clone for Pool<D> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<D: Dial> std::fmt::Debug for Pool<D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").field("link", &self.0.options.link).finish_non_exhaustive()
+    }
+}
+
+impl<D: Dial> Pool<D> {
+    /// A pool of these members. Whoever makes it spawns [`Pool::run`].
+    #[must_use]
+    pub fn new(dial: D, members: Vec<Member>, mode: Mode, options: PoolOptions) -> Self {
+        let engine = Engine::new(members, mode, options.settings.clone(), options.now);
+        tell::tell_all(&options.link, &engine);
+        let budget = Budget::new(options.now);
+        Self(Arc::new(Shared {
+            options,
+            dial,
+            links: Links::new(),
+            state: Mutex::new(State { engine, budget }),
+            began: Instant::now(),
+            events: broadcast::Sender::new(EVENTS_KEPT),
+            configured: watch::Sender::new(()),
+        }))
+    }
+
+    /// Takes a new list of members; what is known of those that stay is kept.
+    pub fn reconfigure(&self, members: Vec<Member>, mode: Mode) {
+        self.0.links.retain(&members);
+        let before: Vec<MemberId> = self.members().into_iter().map(|member| member.id).collect();
+        for gone in before.iter().filter(|id| members.iter().all(|member| member.id != **id)) {
+            tell::tell_gone(&self.0.options.link, gone);
+        }
+        self.0.handle(Event::Configured { members, mode });
+        tell::tell_all(&self.0.options.link, &self.0.lock().engine);
+        self.0.configured.send_replace(());
+    }
+
+    /// The link's name.
+    #[must_use]
+    pub fn link(&self) -> &str {
+        &self.0.options.link
+    }
+
+    /// The members, in their order.
+    #[must_use]
+    pub fn members(&self) -> Vec<Member> {
+        self.0.lock().engine.members().cloned().collect()
+    }
+
+    /// What the pool is now.
+    #[must_use]
+    pub fn status(&self) -> PoolStatus {
+        self.0.lock().engine.status(self.0.now())
+    }
+
+    /// Every change of state and every failover from now on. A listener that lies more than 256
+    /// behind is told that it missed some.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<Command> {
+        self.0.events.subscribe()
+    }
+}
+
+impl<D: Dial> Shared<D> {
+    /// The time, by a clock that cannot jump.
+    pub(super) fn now(&self) -> Timestamp {
+        self.options.now.plus(self.began.elapsed())
+    }
+
+    /// Gives the engine an event and tells what follows.
+    pub(super) fn handle(&self, event: Event) {
+        let commands = self.lock().engine.handle(event, self.now());
+        for command in &commands {
+            tell::tell(&self.options.link, command, &self.events);
+        }
+    }
+
+    /// Chooses a member for a call and notes that it started there.
+    pub(super) fn start(&self, tried: &[MemberId]) -> Option<Member> {
+        let now = self.now();
+        let mut state = self.lock();
+        let id = state.engine.pick(tried, rand::random(), now)?;
+        let member = state.engine.members().find(|member| member.id == id).cloned();
+        let commands = state.engine.handle(Event::Started { member: id }, now);
+        let in_flight = state.engine.in_flight();
+        state.budget.call_began(in_flight, now);
+        drop(state);
+        for command in &commands {
+            tell::tell(&self.options.link, command, &self.events);
+        }
+        member
+    }
+
+    /// Whether a lost call may be repeated without waiting.
+    pub(super) fn repeat_at_once(&self) -> bool {
+        let now = self.now();
+        self.lock().budget.repeat_at_once(now)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,59 @@
+//! Tells metrics, the log and whoever listens what the engine decided.
+
+use tokio::sync::broadcast;
+
+use super::names;
+use crate::engine::{Command, Engine, MemberId, State};
+
+/// Tells one thing.
+pub(super) fn tell(link: &str, command: &Command, events: &broadcast::Sender<Command>) {
+    match command {
+        Command::Changed(change) => {
+            gauge(link, &change.member, change.to);
+            tracing::info!(link, member = %change.member, from = change.from.as_str(), to = change.to.as_str(),
+                cause = %change.cause, lasted_ms = change.lasted_ms, "a member's state changed");
+        }
+        Command::Failover(failover) => {
+            let (from, to) = (failover.from.to_string(), failover.to.to_string());
+            tracing::warn!(link, from, to, cause = %failover.cause, took_ms = failover.took_ms, "failed over");
+            let labels = [
+                ("link", link.to_owned()),
+                ("from", from),
+                ("to", to),
+                ("cause", failover.cause.as_str().to_owned()),
+            ];
+            metrics::counter!(names::FAILOVERS, &labels).increment(1);
+        }
+    }
+    // Nobody may be listening.
+    drop(events.send(command.clone()));
+}
+
+/// Sets the gauges of all members.
+pub(super) fn tell_all(link: &str, engine: &Engine) {
+    for member in engine.members() {
+        if let Some(state) = engine.state(&member.id) {
+            gauge(link, &member.id, state);
+        }
+    }
+}
+
+/// Says of a member that it is gone.
+pub(super) fn tell_gone(link: &str, member: &MemberId) {
+    set(link, member, None);
+}
+
+fn gauge(link: &str, member: &MemberId, state: State) {
+    set(link, member, Some(state));
+}
+
+fn set(link: &str, member: &MemberId, state: Option<State>) {
+    for each in State::ALL {
+        let labels = [
+            ("link", link.to_owned()),
+            ("instance", member.to_string()),
+            ("state", each.as_str().to_owned()),
+        ];
+        metrics::gauge!(names::LINK_STATE, &labels).set(if state == Some(each) { 1.0 } else { 0.0 });
+    }
+}

@@ -1,0 +1,204 @@
+//! The bootstrap file: what one instance must know before it can ask administration for the rest.
+
+use std::net::TcpListener;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use evergate_model::id::Lineage;
+use evergate_model::snapshot::{Admitted, PublicKey};
+use evergate_model::{Id, Name, Secret, Service};
+use serde::{Deserialize, Serialize};
+
+use crate::files;
+
+/// A bootstrap file. It holds secrets: it is written with mode 0600.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bootstrap {
+    /// The installation.
+    pub lineage: Id<Lineage>,
+    /// The instance's name.
+    pub instance: Name,
+    /// What it runs.
+    pub service: Service,
+    /// The identity CA's certificates, PEM.
+    pub identity_roots: Vec<String>,
+    /// Its first certificate, PEM.
+    pub certificate: String,
+    /// The certificate's key, PEM (PKCS #8).
+    #[serde(with = "secret_text")]
+    pub key: Secret<String>,
+    /// Where administration is.
+    pub administration: Vec<AdministrationPeer>,
+    /// What verifies snapshots until the first one says otherwise.
+    pub snapshot_keys: Vec<PublicKey>,
+    /// Where its callers reach it, `host:port`; access points have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
+    /// Where `/live`, `/ready` and `/metrics` are, `host:port`.
+    pub operations: String,
+    /// The database; access points have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// Opens the authority keys in the database, hex; administration only.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_secret_text")]
+    pub wrapping_key: Option<Secret<String>>,
+    /// Where browsers and API clients reach it: access points, administration.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listeners: Vec<ListenerSource>,
+}
+
+/// An administration instance, as it is known before the first snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdministrationPeer {
+    /// Its name.
+    pub instance: Name,
+    /// Its internal address, `host:port`.
+    pub address: String,
+    /// SHA-256 of its certificates' DER, hex.
+    pub certificates: Vec<String>,
+}
+
+/// Where a listening socket comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum ListenerSource {
+    /// It is bound to this `host:port`.
+    Address {
+        /// The address.
+        address: String,
+    },
+    /// It was opened by the supervisor, which stays listening while the instance is away.
+    Inherited {
+        /// Where the supervisor put it.
+        inherited: InheritedAt,
+    },
+}
+
+/// Where an inherited socket is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InheritedAt {
+    /// In place of standard input.
+    Stdin,
+}
+
+/// Why a bootstrap file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    /// It cannot be read.
+    #[error("cannot read the bootstrap file `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is not what it should be; the source names field, line and column.
+    #[error("`{}` is not a bootstrap file", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// It cannot be written.
+    #[error("cannot write the bootstrap file `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl Bootstrap {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it cannot be read or is not a bootstrap file.
+    pub fn read(path: &Path) -> Result<Self, BootstrapError> {
+        let text =
+            std::fs::read(path).map_err(|source| BootstrapError::Read { path: path.to_owned(), source })?;
+        serde_json::from_slice(&text)
+            .map_err(|source| BootstrapError::Parse { path: path.to_owned(), source })
+    }
+
+    /// Writes it, for this user's eyes only, wholly or not at all.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), BootstrapError> {
+        let failed = |source| BootstrapError::Write { path: path.to_owned(), source };
+        let mut text = serde_json::to_vec_pretty(self).map_err(|error| failed(error.into()))?;
+        text.push(b'\n');
+        files::write_private(path, &text).map_err(failed)
+    }
+
+    /// The administration instances, as admitted peers.
+    #[must_use]
+    pub fn first_admitted(&self) -> Vec<Admitted> {
+        self.administration
+            .iter()
+            .map(|peer| Admitted {
+                instance: peer.instance.clone(),
+                service: Service::Administration,
+                certificates: peer.certificates.clone(),
+            })
+            .collect()
+    }
+}
+
+impl ListenerSource {
+    /// The listening socket, not blocking.
+    ///
+    /// # Errors
+    /// When the address cannot be bound, or no socket was inherited.
+    pub fn open(&self) -> std::io::Result<TcpListener> {
+        let listener = match self {
+            Self::Address { address } => TcpListener::bind(address)?,
+            Self::Inherited { inherited: InheritedAt::Stdin } => {
+                TcpListener::from(std::io::stdin().as_fd().try_clone_to_owned()?)
+            }
+        };
+        listener.set_nonblocking(true)?;
+        // Fails where the descriptor is no socket at all.
+        listener.local_addr()?;
+        Ok(listener)
+    }
+}
+
+mod secret_text {
+    use evergate_model::Secret;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(secret: &Secret<String>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(secret.expose())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Secret<String>, D::Error> {
+        String::deserialize(from).map(Secret::new)
+    }
+}
+
+mod optional_secret_text {
+    use evergate_model::Secret;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        secret: &Option<Secret<String>>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        secret.as_ref().map(Secret::expose).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Secret<String>>, D::Error> {
+        Ok(Option::<String>::deserialize(from)?.map(Secret::new))
+    }
+}

@@ -16,13 +16,25 @@
 //! functions take [`&mut Tx`](Tx), an [`Actor`] where an audit row is due, and `now`.
 
 pub mod actor;
+pub mod api_tokens;
+pub mod attempts;
 pub mod audit;
 mod change;
+pub mod configurations;
+pub mod console_sessions;
+pub mod credentials;
 pub mod effects;
+pub mod email_codes;
 pub mod error;
+pub mod groups;
+pub mod installation;
+pub mod instances;
+pub mod keys;
+pub mod leases;
 mod migrations;
 mod open;
 mod row;
+pub mod snapshots;
 pub mod users;
 
 pub use actor::Actor;

@@ -25,6 +25,17 @@ const MIGRATIONS: &[Migration] = migrations! {
     1 "0001_audit"
     2 "0002_effects"
     3 "0003_users"
+    4 "0004_groups"
+    5 "0005_credentials"
+    6 "0006_attempts"
+    7 "0007_email_codes"
+    50 "0050_installation"
+    51 "0051_configuration"
+    52 "0052_snapshots"
+    53 "0053_keys"
+    54 "0054_instances"
+    55 "0055_leases"
+    56 "0056_access"
 };
 
 /// Applies what is missing, all in the caller's transaction.

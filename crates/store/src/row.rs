@@ -21,11 +21,6 @@ pub(crate) trait Columns {
         parse(name, &self.column::<String>(name)?)
     }
 
-    /// A text column that is a `T`, or null.
-    fn parsed_or_null<T: FromStr>(&self, name: &'static str) -> Result<Option<T>, StoreError> {
-        self.column::<Option<String>>(name)?.map(|text| parse(name, &text)).transpose()
-    }
-
     /// A moment.
     fn moment(&self, name: &str) -> Result<Timestamp, StoreError> {
         Ok(Timestamp::from_milliseconds(self.column(name)?))

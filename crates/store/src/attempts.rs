@@ -1,0 +1,156 @@
+//! Attempts at signing in: reserved first, judged after, so that a limit of five raced from two
+//! instances lets exactly five through.
+//!
+//! [`reserve`] counts the attempt as a failure before the password is looked at; whoever turns out
+//! to be right gives it back ([`release`]).
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use evergate_model::Timestamp;
+
+use crate::row::{Columns, signed};
+use crate::{Connection, StoreError, Tx};
+
+/// What is allowed.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Failures by one address for one name within `pause`.
+    pub failures: u32,
+    /// Failures for one name from all addresses within `pause`.
+    pub failures_per_user: u32,
+    /// The window in which failures count, and the pause after the last one allowed.
+    pub pause: Duration,
+}
+
+/// Whether the attempt may go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reservation {
+    /// It may; it counts as a failure until it is released.
+    Reserved,
+    /// It may not, until then.
+    Refused {
+        /// When the pause ends.
+        until: Timestamp,
+    },
+}
+
+/// Counts an attempt at `name` from `address` if the limits allow it. When it is refused, roll the
+/// transaction back or commit it: nothing was counted.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn reserve(
+    tx: &mut Tx,
+    now: Timestamp,
+    name: &str,
+    address: IpAddr,
+    limits: Limits,
+) -> Result<Reservation, StoreError> {
+    let address = address.to_string();
+    if !count(tx, now, name, &address, limits.failures, limits.pause).await? {
+        return refused(tx, name, &address, limits.pause).await;
+    }
+    if !count(tx, now, name, "", limits.failures_per_user, limits.pause).await? {
+        take_back(tx, name, &address).await?;
+        return refused(tx, name, "", limits.pause).await;
+    }
+    Ok(Reservation::Reserved)
+}
+
+/// Gives a reservation back: the attempt was right. The address starts at nought again; of the
+/// name's failures only this one goes.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn release(tx: &mut Tx, name: &str, address: IpAddr) -> Result<(), StoreError> {
+    sqlx::query("delete from attempts where name = $1 and address = $2")
+        .bind(name)
+        .bind(address.to_string())
+        .execute(&mut **tx)
+        .await?;
+    take_back(tx, name, "").await
+}
+
+/// Forgets all failures of a name: an administrator's word.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn clear(tx: &mut Tx, name: &str) -> Result<(), StoreError> {
+    sqlx::query("delete from attempts where name = $1").bind(name).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Forgets windows that began before `before`; how many.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn forget(tx: &mut Tx, before: Timestamp) -> Result<u64, StoreError> {
+    Ok(sqlx::query("delete from attempts where window_started_at < $1")
+        .bind(before.as_milliseconds())
+        .execute(&mut **tx)
+        .await?
+        .rows_affected())
+}
+
+/// One guarded statement: a new window, or one more in this one if there is room. The window
+/// starts anew with the last failure allowed, so that a pause is never shorter than said.
+async fn count(
+    tx: &mut Tx,
+    now: Timestamp,
+    name: &str,
+    address: &str,
+    limit: u32,
+    pause: Duration,
+) -> Result<bool, StoreError> {
+    if limit == 0 {
+        return Ok(false);
+    }
+    let counted = sqlx::query(
+        "insert into attempts (name, address, failures, window_started_at) values ($1, $2, 1, $3) \
+         on conflict (name, address) do update set \
+         failures = case when attempts.window_started_at <= $4 then 1 else attempts.failures + 1 end, \
+         window_started_at = case \
+            when attempts.window_started_at <= $4 or attempts.failures + 1 >= $5 then $3 \
+            else attempts.window_started_at end \
+         where attempts.failures < $5 or attempts.window_started_at <= $4",
+    )
+    .bind(name)
+    .bind(address)
+    .bind(now.as_milliseconds())
+    .bind(now.minus(pause).as_milliseconds())
+    .bind(signed(u64::from(limit)))
+    .execute(&mut **tx)
+    .await?
+    .rows_affected();
+    Ok(counted > 0)
+}
+
+async fn take_back(tx: &mut Tx, name: &str, address: &str) -> Result<(), StoreError> {
+    sqlx::query(
+        "update attempts set failures = failures - 1 where name = $1 and address = $2 and failures > 0",
+    )
+    .bind(name)
+    .bind(address)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+async fn refused(
+    connection: &mut Connection,
+    name: &str,
+    address: &str,
+    pause: Duration,
+) -> Result<Reservation, StoreError> {
+    let row = sqlx::query("select window_started_at from attempts where name = $1 and address = $2")
+        .bind(name)
+        .bind(address)
+        .fetch_optional(connection)
+        .await?;
+    let until = match row {
+        Some(row) => row.moment("window_started_at")?.plus(pause),
+        None => Timestamp::MAX,
+    };
+    Ok(Reservation::Refused { until })
+}

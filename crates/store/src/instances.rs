@@ -1,0 +1,251 @@
+//! Instances: admitted certificates, the latest status of each, and what each is asked to do.
+//! Which instances there are is the topology's to say ([`crate::installation`]).
+
+use evergate_model::snapshot::Admitted;
+use evergate_model::{Name, Service, Timestamp};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::row::{Columns, signed};
+use crate::{Actor, Connection, StoreError, Tx, audit};
+
+/// A certificate that peers accept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Admission {
+    /// SHA-256 of its DER, hex.
+    pub certificate: String,
+    /// Whose it is.
+    pub instance: Name,
+    /// What that instance runs.
+    pub service: Service,
+    /// When it expires.
+    pub not_after: Timestamp,
+    /// When it was admitted.
+    pub admitted_at: Timestamp,
+}
+
+/// All admissions, by instance, oldest first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn admissions(connection: &mut Connection) -> Result<Vec<Admission>, StoreError> {
+    sqlx::query("select * from admissions order by instance, admitted_at, certificate")
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(|row| {
+            Ok(Admission {
+                certificate: row.column("certificate")?,
+                instance: row.parsed("instance")?,
+                service: row.parsed("service")?,
+                not_after: row.moment("not_after")?,
+                admitted_at: row.moment("admitted_at")?,
+            })
+        })
+        .collect()
+}
+
+/// The admission list as a snapshot carries it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn admitted(connection: &mut Connection) -> Result<Vec<Admitted>, StoreError> {
+    let mut list: Vec<Admitted> = Vec::new();
+    for admission in admissions(connection).await? {
+        match list.last_mut() {
+            Some(last) if last.instance == admission.instance && last.service == admission.service => {
+                last.certificates.push(admission.certificate);
+            }
+            _ => list.push(Admitted {
+                instance: admission.instance,
+                service: admission.service,
+                certificates: vec![admission.certificate],
+            }),
+        }
+    }
+    Ok(list)
+}
+
+/// Admits a certificate; of the same instance at most `keep - 1` older ones stay.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn admit(
+    tx: &mut Tx,
+    actor: &Actor,
+    now: Timestamp,
+    new: &Admission,
+    keep: usize,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into admissions (certificate, instance, service, not_after, admitted_at) \
+         values ($1, $2, $3, $4, $5) on conflict do nothing",
+    )
+    .bind(&new.certificate)
+    .bind(new.instance.as_str())
+    .bind(new.service.as_str())
+    .bind(new.not_after.as_milliseconds())
+    .bind(new.admitted_at.as_milliseconds())
+    .execute(&mut **tx)
+    .await?;
+    let older: Vec<String> = sqlx::query(
+        "select certificate from admissions where instance = $1 order by admitted_at desc, certificate",
+    )
+    .bind(new.instance.as_str())
+    .fetch_all(&mut **tx)
+    .await?
+    .iter()
+    .map(|row| row.column("certificate"))
+    .collect::<Result<_, _>>()?;
+    for certificate in
+        older.iter().filter(|certificate| **certificate != new.certificate).skip(keep.max(1) - 1)
+    {
+        sqlx::query("delete from admissions where certificate = $1")
+            .bind(certificate)
+            .execute(&mut **tx)
+            .await?;
+    }
+    let detail = json!({ "certificate": new.certificate });
+    audit::append(tx, now, actor, "instance.admitted", new.instance.as_str(), &detail).await?;
+    Ok(())
+}
+
+/// Un-admits every certificate of an instance; whether there was one.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn dismiss(
+    tx: &mut Tx,
+    actor: &Actor,
+    now: Timestamp,
+    instance: &Name,
+) -> Result<bool, StoreError> {
+    let was_admitted = sqlx::query("delete from admissions where instance = $1")
+        .bind(instance.as_str())
+        .execute(&mut **tx)
+        .await?
+        .rows_affected()
+        > 0;
+    if was_admitted {
+        audit::append(tx, now, actor, "instance.dismissed", instance.as_str(), &json!({})).await?;
+    }
+    Ok(was_admitted)
+}
+
+/// Un-admits certificates that expired before `before`; how many.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn dismiss_expired(tx: &mut Tx, before: Timestamp) -> Result<u64, StoreError> {
+    Ok(sqlx::query("delete from admissions where not_after < $1")
+        .bind(before.as_milliseconds())
+        .execute(&mut **tx)
+        .await?
+        .rows_affected())
+}
+
+/// What an instance said last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Which instance.
+    pub instance: Name,
+    /// What it said: JSON.
+    pub status: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The latest status of every instance that ever reported.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn statuses(connection: &mut Connection) -> Result<Vec<Status>, StoreError> {
+    sqlx::query("select * from statuses order by instance")
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(|row| {
+            Ok(Status {
+                instance: row.parsed("instance")?,
+                status: row.column("status")?,
+                at: row.moment("at")?,
+            })
+        })
+        .collect()
+}
+
+/// Keeps what an instance said, unless something later is there.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn put_status(tx: &mut Tx, status: &Status) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into statuses (instance, status, at) values ($1, $2, $3) on conflict (instance) do update \
+         set status = excluded.status, at = excluded.at where excluded.at >= statuses.at",
+    )
+    .bind(status.instance.as_str())
+    .bind(&status.status)
+    .bind(status.at.as_milliseconds())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// What an instance is asked to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Wish {
+    /// Which instance.
+    pub instance: Name,
+    /// `drain`, `resume` or `restart`.
+    pub wish: String,
+    /// Raised by each wish, so that the same one can be made again.
+    pub number: u64,
+    /// When it was made.
+    pub at: Timestamp,
+}
+
+/// What the instances are asked to do.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn wishes(connection: &mut Connection) -> Result<Vec<Wish>, StoreError> {
+    sqlx::query("select * from wishes order by instance")
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(|row| {
+            Ok(Wish {
+                instance: row.parsed("instance")?,
+                wish: row.column("wish")?,
+                number: row.count("number")?,
+                at: row.moment("at")?,
+            })
+        })
+        .collect()
+}
+
+/// Asks an instance to do something; the wish's number.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn wish(
+    tx: &mut Tx,
+    actor: &Actor,
+    now: Timestamp,
+    instance: &Name,
+    wish: &str,
+) -> Result<u64, StoreError> {
+    let number = sqlx::query(
+        "insert into wishes (instance, wish, number, at) values ($1, $2, 1, $3) on conflict (instance) do update \
+         set wish = excluded.wish, number = wishes.number + 1, at = excluded.at returning number",
+    )
+    .bind(instance.as_str())
+    .bind(wish)
+    .bind(now.as_milliseconds())
+    .fetch_one(&mut **tx)
+    .await?
+    .count("number")?;
+    let detail = json!({ "wish": wish, "number": signed(number) });
+    audit::append(tx, now, actor, "instance.asked", instance.as_str(), &detail).await?;
+    Ok(number)
+}

@@ -1,0 +1,348 @@
+//! The store on real files: two handles on one database race, as two instances would.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test"
+)]
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use evergate_model::id::{Credential, Kind, User as UserKind};
+use evergate_model::{Id, Name, Timestamp};
+use evergate_store::attempts::{Limits, Reservation};
+use evergate_store::audit::Verification;
+use evergate_store::{
+    Actor, Settings, Store, StoreError, attempts, audit, configurations, credentials, effects, groups,
+    instances, leases, users,
+};
+use tokio::task::JoinSet;
+
+const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
+
+struct Database {
+    directory: tempfile::TempDir,
+}
+
+impl Database {
+    async fn new() -> Self {
+        let database = Self { directory: tempfile::tempdir().unwrap() };
+        database.open().await.migrate().await.unwrap();
+        database
+    }
+
+    async fn open(&self) -> Store {
+        let url = format!("sqlite:{}", self.directory.path().join("evergate.db").display());
+        Store::open(&url, Settings { create: true, ..Settings::default() }).await.unwrap()
+    }
+}
+
+fn id<K: Kind>(number: u8) -> Id<K> {
+    Id::new(NOW, [number; 10])
+}
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+fn user(number: u8, name: &str) -> users::User {
+    users::User {
+        id: id(number),
+        name: name.to_owned(),
+        email: None,
+        state: users::State::Active,
+        created_at: NOW,
+        invited_at: None,
+    }
+}
+
+async fn add_user(store: &Store, number: u8, name: &str) -> Id<UserKind> {
+    let mut tx = store.begin().await.unwrap();
+    users::add(&mut tx, &Actor::System, NOW, &user(number, name)).await.unwrap();
+    tx.commit().await.unwrap();
+    id(number)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrating_from_two_handles_at_once_happens_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = Database { directory };
+    let mut tasks = JoinSet::new();
+    for _ in 0..4 {
+        let store = database.open().await;
+        tasks.spawn(async move { store.migrate().await });
+    }
+    while let Some(result) = tasks.join_next().await {
+        result.unwrap().unwrap();
+    }
+    let store = database.open().await;
+    assert_eq!(audit::last_number(&mut store.read().await.unwrap()).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn the_database_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let database = Database::new().await;
+    let _store = database.open().await;
+    for file in std::fs::read_dir(database.directory.path()).unwrap() {
+        let file = file.unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.path());
+    }
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_program_is_refused() {
+    let database = Database::new().await;
+    let store = database.open().await;
+    let mut tx = store.begin().await.unwrap();
+    sqlx::query("insert into migrations (number, name, hash) values (9999, 'tomorrow', '')")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    assert!(matches!(store.migrate().await, Err(StoreError::OtherMigration { number: 9999 })));
+}
+
+#[tokio::test]
+async fn a_dropped_transaction_leaves_nothing() {
+    let database = Database::new().await;
+    let store = database.open().await;
+    let mut tx = store.begin().await.unwrap();
+    users::add(&mut tx, &Actor::System, NOW, &user(1, "alice")).await.unwrap();
+    drop(tx);
+    assert_eq!(users::find_by_name(&mut store.read().await.unwrap(), "alice").await.unwrap(), None);
+    assert_eq!(audit::last_number(&mut store.read().await.unwrap()).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_user_is_found_in_any_spelling_and_the_name_is_taken() {
+    let database = Database::new().await;
+    let store = database.open().await;
+    add_user(&store, 1, "alice").await;
+    let found = users::find_by_name(&mut store.read().await.unwrap(), " Alice ").await.unwrap();
+    assert_eq!(found.unwrap(), user(1, "alice"));
+    let mut tx = store.begin().await.unwrap();
+    let again = users::add(&mut tx, &Actor::System, NOW, &user(2, "alice")).await;
+    assert!(matches!(again, Err(StoreError::Taken(_))), "{again:?}");
+}
+
+#[tokio::test]
+async fn removing_a_user_removes_what_belongs_to_it() {
+    let database = Database::new().await;
+    let store = database.open().await;
+    let alice = add_user(&store, 1, "alice").await;
+    let mut tx = store.begin().await.unwrap();
+    groups::add(&mut tx, &Actor::System, NOW, "staff").await.unwrap();
+    assert!(groups::add_member(&mut tx, &Actor::System, NOW, "staff", alice).await.unwrap());
+    assert!(!groups::add_member(&mut tx, &Actor::System, NOW, "staff", alice).await.unwrap());
+    credentials::set_password(&mut tx, &Actor::System, NOW, alice, id(3), "$argon2id$...").await.unwrap();
+    assert_eq!(groups::names_of(&mut tx, alice).await.unwrap(), ["staff"]);
+    assert!(users::remove(&mut tx, &Actor::System, NOW, alice).await.unwrap());
+    assert!(groups::members(&mut tx, "staff").await.unwrap().is_empty());
+    assert!(credentials::find_password(&mut tx, alice).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_new_password_replaces_the_old_one() {
+    let database = Database::new().await;
+    let store = database.open().await;
+    let alice = add_user(&store, 1, "alice").await;
+    let mut tx = store.begin().await.unwrap();
+    for (number, phc) in [(1, "first"), (2, "second")] {
+        credentials::set_password(&mut tx, &Actor::System, NOW, alice, id(number), phc).await.unwrap();
+    }
+    let (found, phc) = credentials::find_password(&mut tx, alice).await.unwrap().unwrap();
+    assert_eq!((found, phc.as_str()), (id(2), "second"));
+    assert!(credentials::ever_had(&mut tx, alice, credentials::Sort::Password).await.unwrap());
+    assert!(!credentials::ever_had(&mut tx, alice, credentials::Sort::Totp).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_recovery_code_is_good_once() {
+    let database = Database::new().await;
+    let store = database.open().await;
+    let alice = add_user(&store, 1, "alice").await;
+    let mut tx = store.begin().await.unwrap();
+    let hashes = ["a".to_owned(), "b".to_owned()];
+    credentials::set_recovery_codes(&mut tx, &Actor::System, NOW, alice, id(9), &hashes).await.unwrap();
+    let used = credentials::use_recovery_code(&mut tx, NOW, alice, "a").await.unwrap();
+    assert_eq!(used, Some(id(9)));
+    assert_eq!(credentials::use_recovery_code(&mut tx, NOW, alice, "a").await.unwrap(), None);
+    assert_eq!(credentials::recovery_codes_left(&mut tx, alice).await.unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_code_raced_from_two_handles_is_accepted_once() {
+    let database = Database::new().await;
+    let (first, second) = (database.open().await, database.open().await);
+    for step in 0..50 {
+        let use_it = |store: Store| async move {
+            let credential: Id<Credential> = id(1);
+            let mut tx = store.begin().await.unwrap();
+            let is_first = credentials::use_code(&mut tx, NOW, credential, step).await.unwrap();
+            tx.commit().await.unwrap();
+            is_first
+        };
+        let (a, b) = (tokio::spawn(use_it(first.clone())), tokio::spawn(use_it(second.clone())));
+        assert!(a.await.unwrap() ^ b.await.unwrap(), "step {step}");
+    }
+}
+
+const LIMITS: Limits = Limits { failures: 5, failures_per_user: 8, pause: Duration::from_secs(900) };
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+
+async fn reserve(store: &Store, now: Timestamp, address: IpAddr) -> Reservation {
+    let mut tx = store.begin().await.unwrap();
+    let reservation = attempts::reserve(&mut tx, now, "alice", address, LIMITS).await.unwrap();
+    tx.commit().await.unwrap();
+    reservation
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_of_five_raced_from_two_handles_lets_exactly_five_through() {
+    let database = Database::new().await;
+    let stores = [database.open().await, database.open().await];
+    let mut tasks = JoinSet::new();
+    for number in 0..40 {
+        let store = stores[number % 2].clone();
+        tasks.spawn(async move { reserve(&store, NOW, HERE).await });
+    }
+    let outcomes = tasks.join_all().await;
+    let reserved = outcomes.iter().filter(|outcome| **outcome == Reservation::Reserved).count();
+    assert_eq!(reserved, 5);
+    let until = NOW.plus(LIMITS.pause);
+    assert_eq!(reserve(&stores[0], NOW, HERE).await, Reservation::Refused { until });
+    assert_eq!(reserve(&stores[0], until, HERE).await, Reservation::Reserved, "the pause is over");
+}
+
+#[tokio::test]
+async fn the_slow_limit_counts_all_addresses_together() {
+    let database = Database::new().await;
+    let store = database.open().await;
+    let mut reserved = 0;
+    for number in 0..20 {
+        let address = IpAddr::V4(Ipv4Addr::new(192, 0, 2, number));
+        reserved += u32::from(reserve(&store, NOW, address).await == Reservation::Reserved);
+    }
+    assert_eq!(reserved, LIMITS.failures_per_user);
+}
+
+#[tokio::test]
+async fn a_right_attempt_is_not_counted() {
+    let database = Database::new().await;
+    let store = database.open().await;
+    for _ in 0..20 {
+        assert_eq!(reserve(&store, NOW, HERE).await, Reservation::Reserved);
+        let mut tx = store.begin().await.unwrap();
+        attempts::release(&mut tx, "alice", HERE).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_effect_is_returned_and_never_taken_for_another() {
+    let database = Database::new().await;
+    let store = database.open().await;
+    let mut tx = store.begin().await.unwrap();
+    assert_eq!(effects::find::<u32>(&mut tx, "key", "print").await.unwrap(), None);
+    effects::remember(&mut tx, "key", "print", &7_u32, NOW).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = database.open().await.begin().await.unwrap();
+    assert_eq!(effects::find::<u32>(&mut tx, "key", "print").await.unwrap(), Some(7));
+    let other = effects::find::<u32>(&mut tx, "key", "another").await;
+    assert!(matches!(other, Err(StoreError::OtherEffect(_))), "{other:?}");
+}
+
+#[tokio::test]
+async fn a_changed_audit_row_is_found() {
+    let database = Database::new().await;
+    let store = database.open().await;
+    let mut tx = store.begin().await.unwrap();
+    for number in 0..5 {
+        let detail = serde_json::json!({ "number": number });
+        audit::append(&mut tx, NOW, &Actor::System, "test.done", "it", &detail).await.unwrap();
+    }
+    let whole = audit::verify(&mut tx).await.unwrap();
+    assert!(matches!(whole, Verification::Whole { rows: 5, .. }), "{whole:?}");
+    sqlx::query("update audit set detail = '{}' where number = 3").execute(&mut *tx).await.unwrap();
+    assert_eq!(audit::verify(&mut tx).await.unwrap(), Verification::Broken { number: 3 });
+    sqlx::query("delete from audit where number = 2").execute(&mut *tx).await.unwrap();
+    assert_eq!(audit::verify(&mut tx).await.unwrap(), Verification::Broken { number: 2 });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_publishers_with_one_base_one_is_told() {
+    let database = Database::new().await;
+    let (first, second) = (database.open().await, database.open().await);
+    let publish = |store: Store| async move {
+        let configuration = serde_json::from_str(r#"{"portal_host":"portal.example.com"}"#).unwrap();
+        let new = configurations::NewVersion {
+            base: 0,
+            configuration: &configuration,
+            comment: "",
+            rollback_of: None,
+        };
+        let mut tx = store.begin().await.unwrap();
+        let number = configurations::publish(&mut tx, &Actor::System, NOW, &new).await.unwrap();
+        tx.commit().await.unwrap();
+        number
+    };
+    let (a, b) = (tokio::spawn(publish(first.clone())), tokio::spawn(publish(second)));
+    let mut numbers = [a.await.unwrap(), b.await.unwrap()];
+    numbers.sort();
+    assert_eq!(numbers, [None, Some(1)]);
+    assert_eq!(configurations::latest(&mut first.read().await.unwrap()).await.unwrap().unwrap().0, 1);
+}
+
+#[tokio::test]
+async fn a_lease_is_taken_over_only_when_it_has_expired() {
+    let database = Database::new().await;
+    let store = database.open().await;
+    let (one, two) = (name("administration1"), name("administration2"));
+    let later = |seconds| NOW.plus(Duration::from_secs(seconds));
+    let mut tx = store.begin().await.unwrap();
+    let held = leases::take(&mut tx, NOW, "active", &one, later(4)).await.unwrap().unwrap();
+    assert_eq!((held.holder, held.term), (one.clone(), 1));
+    let held = leases::take(&mut tx, later(3), "active", &two, later(7)).await.unwrap().unwrap();
+    assert_eq!(held.holder, one);
+    let held = leases::take(&mut tx, later(4), "active", &two, later(8)).await.unwrap().unwrap();
+    assert_eq!((held.holder, held.term), (two.clone(), 2));
+    assert!(!leases::give_up(&mut tx, "active", &one, None).await.unwrap());
+    assert!(leases::give_up(&mut tx, "active", &two, Some((&one, later(9)))).await.unwrap());
+    assert_eq!(leases::get(&mut tx, "active").await.unwrap().unwrap().holder, one);
+}
+
+#[tokio::test]
+async fn an_instance_keeps_two_certificates_while_it_renews() {
+    let database = Database::new().await;
+    let store = database.open().await;
+    let mut tx = store.begin().await.unwrap();
+    for (number, certificate) in ["a", "b", "c"].into_iter().enumerate() {
+        let admission = instances::Admission {
+            certificate: certificate.to_owned(),
+            instance: name("policy1"),
+            service: evergate_model::Service::Policy,
+            not_after: Timestamp::MAX,
+            admitted_at: NOW.plus(Duration::from_secs(number as u64)),
+        };
+        instances::admit(&mut tx, &Actor::System, NOW, &admission, 2).await.unwrap();
+    }
+    let admitted = instances::admitted(&mut tx).await.unwrap();
+    assert_eq!(admitted.len(), 1);
+    assert_eq!(admitted[0].certificates, ["b", "c"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_elsewhere_is_noticed() {
+    let database = Database::new().await;
+    let (watcher, writer) = (database.open().await, database.open().await);
+    let mut changes = watcher.changes().await.unwrap();
+    let quiet = tokio::time::timeout(Duration::from_millis(400), changes.changed()).await;
+    assert!(quiet.is_err(), "nothing was written");
+    add_user(&writer, 1, "alice").await;
+    tokio::time::timeout(Duration::from_secs(5), changes.changed()).await.unwrap();
+}

@@ -2,6 +2,7 @@
 
 use evergate_model::{Name, Service};
 use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -63,6 +64,15 @@ impl PeerCertificate {
             sha256: sha256(certificate),
             not_after: parsed.validity().not_after.timestamp(),
         })
+    }
+}
+
+impl PeerCertificate {
+    /// Reads the first certificate of a PEM text; nothing where there is none that names a peer.
+    #[must_use]
+    pub fn read_pem(text: &str) -> Option<Self> {
+        let certificate = CertificateDer::pem_slice_iter(text.as_bytes()).next()?.ok()?;
+        Self::read(&certificate)
     }
 }
 

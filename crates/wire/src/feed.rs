@@ -1,0 +1,220 @@
+//! The snapshot and the internal keys that this instance goes by: verified, kept on disk, told to
+//! whoever waits for the next one.
+//!
+//! An instance starts from the last good ones on its disk, without administration.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use evergate_model::Secret;
+use evergate_model::snapshot::Snapshot;
+use evergate_process::identity::{Identity, IdentityError};
+use evergate_process::{Instance, files};
+use evergate_tokens::snapshot::{SnapshotError, SnapshotVerifier};
+use serde::Deserialize;
+use tokio::sync::watch;
+
+/// The file of the last good snapshot, in the instance's directory.
+pub const SNAPSHOT_FILE: &str = "snapshot.json";
+/// The file of the internal keys, in the instance's directory.
+pub const KEYS_FILE: &str = "keys.json";
+/// The longest key bundle, in bytes.
+const KEYS_MAX: usize = 1 << 20;
+
+/// Why a snapshot or a key bundle was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    /// The snapshot is not to be believed.
+    #[error("the snapshot was refused")]
+    Refused(#[from] SnapshotError),
+    /// The bootstrap file's snapshot keys are no keys.
+    #[error("the bootstrap file's snapshot keys cannot be used")]
+    Bootstrap(#[source] evergate_tokens::KeyRingError),
+    /// The identity roots in it cannot be used.
+    #[error("the snapshot's identity roots cannot be used")]
+    Roots(#[from] IdentityError),
+    /// The key bundle is not one.
+    #[error("the key bundle is malformed")]
+    Keys(#[source] serde_json::Error),
+    /// The key bundle is too long.
+    #[error("the key bundle is longer than {KEYS_MAX} bytes")]
+    KeysTooLong,
+}
+
+/// The internal keys as they came: `keys::bundle::KeyBundle` in JSON.
+#[derive(Debug, Clone)]
+pub struct KeyFile {
+    /// Raised with every change of a key.
+    pub generation: u64,
+    /// The bundle.
+    pub bundle: Secret<Vec<u8>>,
+}
+
+#[derive(Deserialize)]
+struct Generation {
+    generation: u64,
+}
+
+/// What this instance goes by. Cheap to clone; all clones are the same.
+#[derive(Debug, Clone)]
+pub struct Feed(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    verifier: Mutex<SnapshotVerifier>,
+    identity: Identity,
+    directory: PathBuf,
+    snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+    keys: watch::Sender<Option<Arc<KeyFile>>>,
+}
+
+impl Feed {
+    /// The feed of this instance, beginning with what its disk holds. A file that is damaged or not
+    /// to be believed is left aside with a warning: administration will send another.
+    ///
+    /// # Errors
+    /// When the bootstrap file's snapshot keys cannot be used.
+    pub fn open(instance: &Instance) -> Result<Self, FeedError> {
+        let bootstrap = &instance.bootstrap;
+        let verifier = SnapshotVerifier::new(bootstrap.lineage, bootstrap.service, &bootstrap.snapshot_keys)
+            .map_err(FeedError::Bootstrap)?;
+        let feed = Self(Arc::new(Inner {
+            verifier: Mutex::new(verifier),
+            identity: instance.identity.clone(),
+            directory: instance.data.clone(),
+            snapshots: watch::Sender::new(None),
+            keys: watch::Sender::new(None),
+        }));
+        feed.read(SNAPSHOT_FILE, |bytes| feed.apply(bytes).map(drop));
+        feed.read(KEYS_FILE, |bytes| feed.apply_keys(bytes).map(drop));
+        Ok(feed)
+    }
+
+    fn read(&self, name: &str, apply: impl FnOnce(&[u8]) -> Result<(), FeedError>) {
+        let path = self.0.directory.join(name);
+        match std::fs::read(&path) {
+            Ok(bytes) => {
+                if let Err(error) = apply(&bytes) {
+                    tracing::warn!(file = %path.display(), error = %chain(&error), "file left aside");
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => tracing::warn!(file = %path.display(), %error, "file cannot be read"),
+        }
+    }
+
+    /// Takes a signed snapshot: verified, kept on disk, applied. Answers it.
+    ///
+    /// # Errors
+    /// When it is not to be believed or not newer; what was in force stays.
+    pub fn accept(&self, envelope: &[u8]) -> Result<Arc<Snapshot>, FeedError> {
+        let snapshot = self.apply(envelope)?;
+        self.keep(SNAPSHOT_FILE, envelope);
+        tracing::info!(
+            revision = snapshot.head.revision,
+            version = snapshot.head.version,
+            "snapshot applied"
+        );
+        Ok(snapshot)
+    }
+
+    fn apply(&self, envelope: &[u8]) -> Result<Arc<Snapshot>, FeedError> {
+        let mut verifier = self.0.verifier.lock().unwrap_or_else(PoisonError::into_inner);
+        let verified = verifier.verify(envelope)?;
+        self.0.identity.set_roots(&verified.snapshot().identity_roots)?;
+        self.0.identity.set_admitted(verified.snapshot().admitted.clone());
+        verifier.accept(&verified);
+        let snapshot = Arc::new(verified.into_snapshot());
+        self.0.snapshots.send_replace(Some(Arc::clone(&snapshot)));
+        drop(verifier);
+        Ok(snapshot)
+    }
+
+    /// Takes a key bundle from administration: kept on disk, applied.
+    ///
+    /// # Errors
+    /// When it is not a key bundle; what was in force stays.
+    pub fn accept_keys(&self, bundle: &[u8]) -> Result<u64, FeedError> {
+        let generation = self.apply_keys(bundle)?;
+        self.keep(KEYS_FILE, bundle);
+        tracing::info!(generation, "internal keys applied");
+        Ok(generation)
+    }
+
+    fn apply_keys(&self, bundle: &[u8]) -> Result<u64, FeedError> {
+        if bundle.len() > KEYS_MAX {
+            return Err(FeedError::KeysTooLong);
+        }
+        let Generation { generation } = serde_json::from_slice(bundle).map_err(FeedError::Keys)?;
+        let bundle = Secret::new(bundle.to_vec());
+        self.0.keys.send_replace(Some(Arc::new(KeyFile { generation, bundle })));
+        Ok(generation)
+    }
+
+    /// A full or read-only disk must not stop an instance that runs: it is told, and tried again
+    /// with the next one.
+    fn keep(&self, name: &str, bytes: &[u8]) {
+        let path = self.0.directory.join(name);
+        if let Err(error) = files::write_private(&path, bytes) {
+            tracing::error!(file = %path.display(), %error, "file cannot be written; an instance restarted now would begin with older ones");
+        }
+    }
+
+    /// The snapshots; the present one is there at once, `None` only before the very first.
+    #[must_use]
+    pub fn snapshots(&self) -> watch::Receiver<Option<Arc<Snapshot>>> {
+        self.0.snapshots.subscribe()
+    }
+
+    /// The snapshot in force.
+    #[must_use]
+    pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.0.snapshots.borrow().clone()
+    }
+
+    /// The internal keys; the present ones are there at once, `None` only before the very first.
+    #[must_use]
+    pub fn keys(&self) -> watch::Receiver<Option<Arc<KeyFile>>> {
+        self.0.keys.subscribe()
+    }
+
+    /// The generation of the internal keys in force; 0 before the first.
+    #[must_use]
+    pub fn key_generation(&self) -> u64 {
+        self.0.keys.borrow().as_ref().map_or(0, |keys| keys.generation)
+    }
+
+    /// Waits until there is a snapshot.
+    pub async fn first_snapshot(&self) -> Arc<Snapshot> {
+        first(self.snapshots()).await
+    }
+
+    /// Waits until there are internal keys.
+    pub async fn first_keys(&self) -> Arc<KeyFile> {
+        first(self.keys()).await
+    }
+}
+
+async fn first<T>(mut receiver: watch::Receiver<Option<Arc<T>>>) -> Arc<T> {
+    loop {
+        if let Some(value) = receiver.borrow_and_update().clone() {
+            return value;
+        }
+        if receiver.changed().await.is_err() {
+            // The sender lives as long as the feed, of which the caller holds a clone.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// An error with all of its causes, for a log line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

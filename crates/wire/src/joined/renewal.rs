@@ -1,0 +1,119 @@
+//! Renews this instance's certificate, with a key of its own making: at once where it still has the
+//! one from the bootstrap file, later at half its life.
+
+use std::time::Duration;
+
+use evergate_failover::shell::CallOptions;
+use evergate_model::Secret;
+use evergate_process::identity::PeerCertificate;
+use evergate_process::{Instance, files};
+use serde::{Deserialize, Serialize};
+
+use super::Joined;
+use crate::proto::RenewCertificateRequest;
+
+const CERTIFICATE_FILE: &str = "certificate.json";
+/// How often it looks whether it is time.
+const PERIOD: Duration = Duration::from_secs(60);
+const RETRY: Duration = Duration::from_secs(2);
+
+/// The certificate and key on disk.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    certificate: String,
+    key: String,
+}
+
+/// Uses the certificate that an earlier run of this instance received, if it is there and good.
+pub fn install_stored(instance: &Instance) -> bool {
+    let path = instance.data.join(CERTIFICATE_FILE);
+    let Ok(bytes) = std::fs::read(&path) else { return false };
+    let installed =
+        serde_json::from_slice::<Stored>(&bytes).map_err(|error| error.to_string()).and_then(|stored| {
+            instance
+                .identity
+                .replace(&stored.certificate, &Secret::new(stored.key))
+                .map_err(|error| error.to_string())
+        });
+    if let Err(error) = &installed {
+        tracing::warn!(file = %path.display(), error, "certificate left aside");
+    }
+    installed.is_ok()
+}
+
+/// Renews until the process stops.
+pub(super) async fn renew(instance: Instance, joined: Joined) {
+    let mut is_own = install_stored(&instance);
+    joined.feed.first_snapshot().await;
+    loop {
+        let own = instance.identity.own();
+        let half_life = own.not_before.plus(own.not_after.since(own.not_before) / 2);
+        let pause = if is_own && instance.clock.now() < half_life {
+            PERIOD
+        } else {
+            match renew_once(&instance, &joined).await {
+                Ok(()) => {
+                    is_own = true;
+                    PERIOD
+                }
+                Err(error) => {
+                    tracing::warn!(error, "the certificate could not be renewed");
+                    RETRY
+                }
+            }
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+async fn renew_once(instance: &Instance, joined: &Joined) -> Result<(), String> {
+    let request = instance.identity.request().map_err(|error| error.to_string())?;
+    let message = RenewCertificateRequest { signing_request: request.request.clone() };
+    let reply = joined
+        .peers
+        .administration(CallOptions::READ, move |mut client| {
+            let message = message.clone();
+            async move { client.renew_certificate(message).await }
+        })
+        .await
+        .map_err(|error| error.to_string())?;
+    // Peers believe the new certificate once their snapshot lists it; ours is among the last to
+    // come, so whoever has one has heard of it.
+    if !is_expired(instance) {
+        wait_until_admitted(instance, joined, &reply.certificate).await?;
+    }
+    instance.identity.replace(&reply.certificate, &request.key).map_err(|error| error.to_string())?;
+    let stored = Stored { certificate: reply.certificate, key: request.key.expose().clone() };
+    let bytes = serde_json::to_vec(&stored).map_err(|error| error.to_string())?;
+    files::write_private(&instance.data.join(CERTIFICATE_FILE), &bytes).map_err(|error| error.to_string())?;
+    tracing::info!("certificate renewed");
+    Ok(())
+}
+
+/// Whether nobody takes the present certificate any more, so that there is nothing to wait for.
+fn is_expired(instance: &Instance) -> bool {
+    instance.identity.own().not_after < instance.clock.now()
+}
+
+/// Waits until the snapshot in force lists the certificate, and a little longer for the peers'.
+async fn wait_until_admitted(instance: &Instance, joined: &Joined, certificate: &str) -> Result<(), String> {
+    let sha256 =
+        PeerCertificate::read_pem(certificate).ok_or("the new certificate names no instance")?.sha256;
+    let me = &instance.bootstrap.instance;
+    let mut snapshots = joined.feed.snapshots();
+    let admitted = snapshots.wait_for(|snapshot| {
+        snapshot.as_ref().is_some_and(|snapshot| {
+            snapshot
+                .admitted
+                .iter()
+                .any(|entry| entry.instance == *me && entry.certificates.contains(&sha256))
+        })
+    });
+    match tokio::time::timeout(Duration::from_secs(10), admitted).await {
+        Ok(Ok(_)) => {}
+        _ => return Err("administration did not admit the new certificate in time".to_owned()),
+    }
+    // Every instance applies a snapshot within 1 s (design.md section 6).
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! Reports to administration how this instance is, every second and at each change, and takes its
+//! wishes.
+
+use std::time::Duration;
+
+use evergate_failover::shell::CallOptions;
+use evergate_model::Timestamp;
+use evergate_process::Instance;
+
+use super::Joined;
+use crate::feed::Feed;
+use crate::proto::{ReportStatusRequest, Wish};
+use crate::report::{InstanceReport, InstanceState, LinkReport};
+
+const PERIOD: Duration = Duration::from_secs(1);
+/// The reason of an instance that an administrator has asked to drain.
+const ASKED: &str = "asked-to-drain";
+
+/// Reports until the process stops.
+pub(super) async fn report(instance: Instance, joined: Joined) {
+    let since = instance.clock.now();
+    let mut snapshots = joined.feed.snapshots();
+    loop {
+        let links = joined.peers.report().into_iter().chain(joined.extra.read()).collect();
+        send(&instance, &joined, describe(&instance, &joined.feed, links, since)).await;
+        tokio::select! {
+            () = tokio::time::sleep(PERIOD) => {}
+            changed = snapshots.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// What this instance says of itself; `since` is when its process started.
+#[must_use]
+pub fn describe(
+    instance: &Instance,
+    feed: &Feed,
+    links: Vec<LinkReport>,
+    since: Timestamp,
+) -> InstanceReport {
+    let readiness = instance.readiness.state();
+    let is_draining = readiness.reasons.iter().any(|reason| reason.key == ASKED || reason.key == "draining");
+    let state = match (readiness.ready, readiness.reasons.is_empty()) {
+        (true, true) => InstanceState::Ready,
+        (true, false) => InstanceState::Degraded,
+        (false, _) if is_draining => InstanceState::Draining,
+        (false, _) => InstanceState::Starting,
+    };
+    let snapshot = feed.snapshot();
+    InstanceReport {
+        instance: instance.bootstrap.instance.clone(),
+        service: instance.bootstrap.service,
+        pid: std::process::id(),
+        since,
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        revision: snapshot.as_ref().map_or(0, |snapshot| snapshot.head.revision),
+        configuration: snapshot.as_ref().map_or(0, |snapshot| snapshot.head.version),
+        key_generation: feed.key_generation(),
+        state,
+        reasons: readiness.reasons.into_iter().map(|reason| reason.text).collect(),
+        links,
+        at: instance.clock.now(),
+    }
+}
+
+async fn send(instance: &Instance, joined: &Joined, report: InstanceReport) {
+    let Ok(report) = serde_json::to_vec(&report) else { return };
+    let request = ReportStatusRequest { report: report.into() };
+    let sent = joined
+        .peers
+        .administration(CallOptions::READ, move |mut client| {
+            let request = request.clone();
+            async move { client.report_status(request).await }
+        })
+        .await;
+    match sent.map(|reply| reply.wish()) {
+        Ok(Wish::Drain) => instance.readiness.not_ready(ASKED, "an administrator asked it to drain"),
+        Ok(Wish::Serve | Wish::Unspecified) => instance.readiness.clear(ASKED),
+        Err(error) => tracing::debug!(%error, "the status report was not taken"),
+    }
+}

@@ -24,6 +24,8 @@ mod pick;
 mod settings;
 mod standing;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use evergate_model::Timestamp;
 use evergate_model::topology::Mode;

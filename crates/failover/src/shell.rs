@@ -10,7 +10,7 @@ mod heartbeat;
 mod links;
 mod names;
 mod pool;
-mod tell;
+pub mod tell;
 
 pub use call::{CallError, CallKind, CallOptions};
 pub use classify::{Classify, Reach};

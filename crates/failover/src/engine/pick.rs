@@ -10,6 +10,8 @@ use super::{Engine, MemberId, State};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     class: Class,
+    /// Of those held down the one that rose first keeps the calls: none is preferred to it.
+    rose: Timestamp,
     priority: u32,
 }
 
@@ -54,11 +56,13 @@ impl Engine {
             State::Draining => Class::Draining,
             State::Down => Class::Down,
         };
-        let priority = match self.mode {
-            Mode::Failover => standing.member.priority,
-            Mode::Balance => 0,
-        };
-        Rank { class, priority }
+        match self.mode {
+            Mode::Balance => Rank { class, rose: Timestamp::MIN, priority: 0 },
+            Mode::Failover => {
+                let rose = if class == Class::HeldDown { standing.since } else { Timestamp::MIN };
+                Rank { class, rose, priority: standing.member.priority }
+            }
+        }
     }
 }
 

@@ -141,9 +141,7 @@ impl<D: Dial> Shared<D> {
     /// Gives the engine an event and tells what follows.
     pub(super) fn handle(&self, event: Event) {
         let commands = self.lock().engine.handle(event, self.now());
-        for command in &commands {
-            tell::tell(&self.options.link, command, &self.events);
-        }
+        self.tell(commands);
     }
 
     /// Chooses a member for a call and notes that it started there.
@@ -156,9 +154,7 @@ impl<D: Dial> Shared<D> {
         let in_flight = state.engine.in_flight();
         state.budget.call_began(in_flight, now);
         drop(state);
-        for command in &commands {
-            tell::tell(&self.options.link, command, &self.events);
-        }
+        self.tell(commands);
         member
     }
 
@@ -166,6 +162,14 @@ impl<D: Dial> Shared<D> {
     pub(super) fn repeat_at_once(&self) -> bool {
         let now = self.now();
         self.lock().budget.repeat_at_once(now)
+    }
+
+    fn tell(&self, commands: Vec<Command>) {
+        for command in commands {
+            tell::tell(&self.options.link, &command);
+            // Nobody may be listening.
+            drop(self.events.send(command));
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

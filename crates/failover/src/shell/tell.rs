@@ -1,12 +1,10 @@
-//! Tells metrics, the log and whoever listens what the engine decided.
-
-use tokio::sync::broadcast;
+//! Tells metrics and the log what an engine decided; also for those who drive one themselves.
 
 use super::names;
 use crate::engine::{Command, Engine, MemberId, State};
 
-/// Tells one thing.
-pub(super) fn tell(link: &str, command: &Command, events: &broadcast::Sender<Command>) {
+/// Tells one thing that happened on a link.
+pub fn tell(link: &str, command: &Command) {
     match command {
         Command::Changed(change) => {
             gauge(link, &change.member, change.to);
@@ -25,12 +23,10 @@ pub(super) fn tell(link: &str, command: &Command, events: &broadcast::Sender<Com
             metrics::counter!(names::FAILOVERS, &labels).increment(1);
         }
     }
-    // Nobody may be listening.
-    drop(events.send(command.clone()));
 }
 
-/// Sets the gauges of all members.
-pub(super) fn tell_all(link: &str, engine: &Engine) {
+/// Tells the state of all members; to be called when their list is new.
+pub fn tell_all(link: &str, engine: &Engine) {
     for member in engine.members() {
         if let Some(state) = engine.state(&member.id) {
             gauge(link, &member.id, state);
@@ -38,8 +34,8 @@ pub(super) fn tell_all(link: &str, engine: &Engine) {
     }
 }
 
-/// Says of a member that it is gone.
-pub(super) fn tell_gone(link: &str, member: &MemberId) {
+/// Tells that a member is no longer one.
+pub fn tell_gone(link: &str, member: &MemberId) {
     set(link, member, None);
 }
 

@@ -1,0 +1,410 @@
+//! One installation of ten processes in a directory of its own, begun by `evergate up` and always ended.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::Signal;
+use serde::Deserialize;
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use crate::client::Client;
+use crate::until::until;
+use crate::{ports, processes};
+
+/// How long a start may take before a test gives up; the promise of 3 s is for a built release and an idle machine.
+const START: Duration = Duration::from_secs(60);
+
+/// What `DIR/up.json` says.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Up {
+    /// The supervisor's process id.
+    pub supervisor: u32,
+    /// The demo application, or the first protected resource.
+    pub url: String,
+    /// The portal.
+    pub portal: String,
+    /// The console.
+    pub console: String,
+    /// The API of each administration instance.
+    pub api: Vec<String>,
+    /// The CA that browsers must trust, PEM.
+    pub local_ca: PathBuf,
+    /// Who may administer.
+    pub administrator: Administrator,
+    /// The instances that run.
+    pub instances: Vec<Running>,
+}
+
+/// Who may administer.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Administrator {
+    /// The name.
+    pub name: String,
+    /// A file that holds the password.
+    pub password_file: PathBuf,
+}
+
+/// One instance that runs.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Running {
+    /// `policy1`.
+    pub name: String,
+    /// `policy`.
+    pub service: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Where its callers reach it.
+    pub address: String,
+    /// Where `/live`, `/ready` and `/metrics` are.
+    pub operations: String,
+}
+
+/// A running installation; ended when it goes out of scope.
+pub struct Installation {
+    directory: TempDir,
+    base: u16,
+    arguments: Vec<String>,
+    supervisor: Option<Child>,
+    is_at_peace: bool,
+    /// From the start of `evergate up` to `up.json`.
+    pub took: Duration,
+}
+
+impl Installation {
+    /// Starts one with the built-in network and demo, and waits until every instance is ready.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn start() -> Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with further arguments of `evergate up`.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn start_with(arguments: &[&str]) -> Result<Self> {
+        let mut installation = Self::prepare(arguments)?;
+        installation.up().await?;
+        Ok(installation)
+    }
+
+    /// A directory and free ports, nothing started yet.
+    ///
+    /// # Errors
+    /// When no ports are free.
+    pub fn prepare(arguments: &[&str]) -> Result<Self> {
+        Ok(Self {
+            directory: TempDir::with_prefix("evergate-test-")?,
+            base: ports::listen_base()?,
+            arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+            supervisor: None,
+            is_at_peace: true,
+            took: Duration::ZERO,
+        })
+    }
+
+    /// Starts it (again) and waits until every instance is ready.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn up(&mut self) -> Result<()> {
+        let started = Instant::now();
+        // `up.json` of a run that was killed may still lie there.
+        let old = std::fs::read(self.data().join("up.json")).ok();
+        let mut child = self.spawn()?;
+        let pid = child.id();
+        let outcome = until("every instance is ready", START, async || {
+            if let Ok(Some(status)) = child.try_wait() {
+                return Some(Err(status));
+            }
+            let is_new = std::fs::read(self.data().join("up.json")).ok() != old;
+            let is_ours = is_new && self.read().is_ok_and(|up| up.supervisor == pid);
+            is_ours.then_some(Ok(()))
+        })
+        .await;
+        self.supervisor = Some(child);
+        self.is_at_peace = false;
+        self.took = started.elapsed();
+        match outcome? {
+            Ok(()) => Ok(()),
+            Err(status) => bail!("`evergate up` ended with {status}: {}", self.said()),
+        }
+    }
+
+    /// Starts `evergate up` and waits for nothing.
+    ///
+    /// # Errors
+    /// When it is not built.
+    pub fn spawn(&self) -> Result<Child> {
+        let output = File::options().create(true).append(true).open(self.directory.path().join("up.log"))?;
+        let mut command =
+            self.command(&["up", "--listen-base", &self.base.to_string(), "--domain", "localhost"])?;
+        command.args(&self.arguments).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        command.spawn().context("cannot start `evergate up`")
+    }
+
+    /// A command of `evergate` on this installation, not started yet.
+    ///
+    /// # Errors
+    /// When it is not built.
+    pub fn command(&self, arguments: &[&str]) -> Result<Command> {
+        let mut command = Command::new(processes::built("evergate")?);
+        command.args(arguments).arg("--data").arg(self.data()).env("HOME", self.directory.path());
+        Ok(command)
+    }
+
+    /// Runs a command of `evergate` on this installation to its end; what it printed.
+    ///
+    /// # Errors
+    /// When it fails: with what it said.
+    pub async fn evergate(&self, arguments: &[&str]) -> Result<String> {
+        let mut command = tokio::process::Command::from(self.command(arguments)?);
+        let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
+        let output = tokio::time::timeout(Duration::from_secs(120), output).await??;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "`evergate {}` failed: {said}", arguments.join(" "));
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// The same for a command with `--json`.
+    ///
+    /// # Errors
+    /// When it fails or prints no JSON.
+    pub async fn evergate_json(&self, arguments: &[&str]) -> Result<serde_json::Value> {
+        let text = self.evergate(&[arguments, &["--json"]].concat()).await?;
+        serde_json::from_str(&text)
+            .with_context(|| format!("`evergate {}` printed {text}", arguments.join(" ")))
+    }
+
+    /// The directory given as `--data`.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// A directory beside it, for files of the test.
+    #[must_use]
+    pub fn scratch(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The listen base.
+    #[must_use]
+    pub const fn base(&self) -> u16 {
+        self.base
+    }
+
+    /// What `up.json` says now.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn read(&self) -> Result<Up> {
+        let text = std::fs::read_to_string(self.data().join("up.json")).context("there is no up.json")?;
+        serde_json::from_str(&text).with_context(|| format!("up.json is not as promised: {text}"))
+    }
+
+    /// The instance of that name, as `up.json` has it now.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn instance(&self, name: &str) -> Result<Running> {
+        let found = self.read()?.instances.into_iter().find(|instance| instance.name == name);
+        found.with_context(|| format!("`{name}` is not in up.json"))
+    }
+
+    /// `https://NAME.localhost:B/`.
+    #[must_use]
+    pub fn url(&self, name: &str) -> String {
+        format!("https://{name}.localhost:{}/", self.base)
+    }
+
+    /// A client without cookies.
+    ///
+    /// # Errors
+    /// When there is no local CA yet.
+    pub fn client(&self) -> Result<Client> {
+        Client::new(&self.read()?.local_ca)
+    }
+
+    /// `kill -9` of an instance, and waits until it is gone; its process id.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub async fn kill(&self, name: &str) -> Result<u32> {
+        let pid = self.instance(name)?.pid;
+        processes::kill_now(pid).await.with_context(|| format!("killing {name}"))?;
+        Ok(pid)
+    }
+
+    /// Waits until an instance runs under another process id than `before` and says that it is ready.
+    ///
+    /// # Errors
+    /// When it does not come back.
+    pub async fn back(&self, name: &str, before: u32) -> Result<Running> {
+        let what = format!("{name} is back");
+        until(&what, Duration::from_secs(20), async || {
+            let instance = self.instance(name).ok().filter(|instance| instance.pid != before)?;
+            let answer = plain_get(&instance.operations, "/ready").await.ok()?;
+            answer.starts_with("HTTP/1.1 200").then_some(instance)
+        })
+        .await
+    }
+
+    /// A metric of an instance: the sum over all series of `name` whose labels contain all of `labels`.
+    ///
+    /// # Errors
+    /// When the instance does not answer.
+    pub async fn metric(&self, instance: &str, name: &str, labels: &[&str]) -> Result<f64> {
+        let text = plain_get(&self.instance(instance)?.operations, "/metrics").await?;
+        let is_it = |line: &&str| {
+            line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+                && labels.iter().all(|label| line.contains(label))
+        };
+        let values =
+            text.lines().filter(is_it).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        Ok(values.sum())
+    }
+
+    /// SIGTERM; waits for the end, which must come within the promised 8 s.
+    ///
+    /// # Errors
+    /// When it does not end, or not well.
+    pub async fn stop(&mut self) -> Result<()> {
+        let Some(mut child) = self.supervisor.take() else { return Ok(()) };
+        let children = processes::children(child.id());
+        ensure!(processes::signal(child.id(), Signal::SIGTERM), "the supervisor has ended by itself");
+        let ended = until("`evergate up` ended on SIGTERM", Duration::from_secs(10), async || {
+            child.try_wait().ok().flatten()
+        });
+        let status = match ended.await {
+            Ok(status) => status,
+            Err(error) => {
+                self.supervisor = Some(child);
+                return Err(error);
+            }
+        };
+        let left: Vec<u32> = children.into_iter().filter(|pid| processes::is_running(*pid)).collect();
+        ensure!(left.is_empty(), "processes left behind: {left:?}");
+        ensure!(status.success(), "`evergate up` ended with {status} on SIGTERM: {}", self.said());
+        self.is_at_peace = true;
+        Ok(())
+    }
+
+    /// `kill -9` of the supervisor and every instance, at once.
+    ///
+    /// # Errors
+    /// When they do not end.
+    pub async fn kill_everything(&mut self) -> Result<()> {
+        let Some(mut child) = self.supervisor.take() else { return Ok(()) };
+        for pid in end(&mut child) {
+            until("every process ended", Duration::from_secs(5), async || {
+                (!processes::is_running(pid)).then_some(())
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Leaves a supervisor to the installation, to be ended with it.
+    pub fn adopt(&mut self, supervisor: Child) {
+        self.supervisor = Some(supervisor);
+        self.is_at_peace = false;
+    }
+
+    /// The supervisor's process id, while it runs.
+    #[must_use]
+    pub fn supervisor(&self) -> Option<u32> {
+        self.supervisor.as_ref().map(Child::id)
+    }
+
+    /// Reaps a supervisor that was killed on purpose; its instances are left alone.
+    pub fn forget_supervisor(&mut self) {
+        if let Some(mut child) = self.supervisor.take() {
+            _ = child.kill();
+            _ = child.wait();
+        }
+    }
+
+    /// What `evergate up` printed so far.
+    #[must_use]
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("up.log")).unwrap_or_default()
+    }
+
+    /// The last lines of every log.
+    #[must_use]
+    pub fn logs(&self) -> String {
+        let mut text = format!("--- evergate up\n{}", last_lines(&self.said(), 30));
+        let logs = std::fs::read_dir(self.data().join("logs")).into_iter().flatten().flatten();
+        let mut paths: Vec<PathBuf> = logs.map(|log| log.path()).filter(|path| is_log(path)).collect();
+        paths.sort();
+        for path in paths {
+            let log = std::fs::read_to_string(&path).unwrap_or_default();
+            text += &format!("--- {}\n{}", path.display(), last_lines(&log, 12));
+        }
+        text
+    }
+}
+
+impl Drop for Installation {
+    fn drop(&mut self) {
+        if !self.is_at_peace {
+            eprintln!("{}", self.logs());
+        }
+        if let Some(mut child) = self.supervisor.take() {
+            end(&mut child);
+        }
+        // Instances whose supervisor was killed before: each is ours only if its command line names our directory.
+        for instance in self.read().map(|up| up.instances).unwrap_or_default() {
+            let command = std::fs::read(format!("/proc/{}/cmdline", instance.pid)).unwrap_or_default();
+            let directory = self.directory.path().display().to_string();
+            if String::from_utf8_lossy(&command).contains(&directory) {
+                _ = processes::signal(instance.pid, Signal::SIGKILL);
+            }
+        }
+    }
+}
+
+/// Ends a supervisor and what it started; the process ids of the latter. The supervisor is stopped first, so that it
+/// starts nothing meanwhile.
+fn end(supervisor: &mut Child) -> Vec<u32> {
+    _ = processes::signal(supervisor.id(), Signal::SIGSTOP);
+    let children = processes::children(supervisor.id());
+    _ = supervisor.kill();
+    for pid in &children {
+        _ = processes::signal(*pid, Signal::SIGKILL);
+    }
+    _ = supervisor.wait();
+    children
+}
+
+/// The whole answer of a plain HTTP server to a GET.
+///
+/// # Errors
+/// When it does not answer within 2 s.
+pub async fn plain_get(address: &str, path: &str) -> Result<String> {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let exchange = async {
+        let mut stream = tokio::net::TcpStream::connect(address).await?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    };
+    tokio::time::timeout(Duration::from_secs(2), exchange).await?
+}
+
+fn is_log(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "log")
+}
+
+fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines.iter().skip(lines.len().saturating_sub(count)).map(|line| format!("{line}\n")).collect()
+}

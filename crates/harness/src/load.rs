@@ -1,0 +1,255 @@
+//! Requests at a steady rate, whether or not earlier ones were answered (an open loop), each sent once and never again.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use tokio::sync::RwLock;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio_rustls::TlsConnector;
+
+use crate::client::{Answer, connect, to_origin_form};
+use crate::trust::{Protocol, connector};
+
+/// A request without an answer for so long is lost.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// On which connections requests go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connections {
+    /// On idle ones that were used before, as long as there are any.
+    Kept,
+    /// Each on a new one.
+    New,
+    /// By turns.
+    Both,
+}
+
+/// Makes the request of that number, with its whole address.
+pub type Make = dyn Fn(u64) -> Request<Bytes> + Send + Sync;
+/// Says what is wrong with an answer, if anything is.
+pub type Judge = dyn Fn(&Answer) -> Option<String> + Send + Sync;
+
+/// What is sent, and how.
+#[derive(Clone)]
+pub struct Plan {
+    /// Requests a second.
+    pub rate: u32,
+    /// On which connections.
+    pub connections: Connections,
+    /// The requests.
+    pub make: Arc<Make>,
+    /// What counts as lost.
+    pub judge: Arc<Judge>,
+}
+
+/// A load that runs until it is stopped.
+pub struct Load {
+    shared: Arc<Shared>,
+    pacing: JoinHandle<()>,
+}
+
+struct Shared {
+    plan: Plan,
+    connector: TlsConnector,
+    idle: Mutex<Vec<SendRequest<Full<Bytes>>>>,
+    record: Mutex<Record>,
+    gate: RwLock<()>,
+    is_over: AtomicBool,
+}
+
+#[derive(Default)]
+struct Record {
+    took: Vec<Duration>,
+    lost: BTreeMap<String, u64>,
+    at: Vec<Duration>,
+}
+
+/// What became of the requests.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// All that were sent.
+    pub sent: u64,
+    /// Those that were not answered well.
+    pub lost: u64,
+    /// Why, and how often.
+    pub reasons: BTreeMap<String, u64>,
+    /// When, counted from the first request; the first few.
+    pub at: Vec<Duration>,
+    /// Half were answered within this.
+    pub median: Duration,
+    /// 99 of 100 were answered within this.
+    pub nearly_all: Duration,
+    /// The slowest answer.
+    pub slowest: Duration,
+}
+
+impl Load {
+    /// Starts sending.
+    ///
+    /// # Errors
+    /// When the CA cannot be read.
+    pub fn start(local_ca: &Path, plan: Plan) -> Result<Self> {
+        let shared = Arc::new(Shared {
+            plan,
+            connector: connector(local_ca, Protocol::Http1)?,
+            idle: Mutex::default(),
+            record: Mutex::default(),
+            gate: RwLock::default(),
+            is_over: AtomicBool::new(false),
+        });
+        let pacing = tokio::spawn(pace(Arc::clone(&shared)));
+        Ok(Self { shared, pacing })
+    }
+
+    /// How many were answered or lost so far.
+    ///
+    /// # Panics
+    /// When a task of the load panicked.
+    #[must_use]
+    pub fn done(&self) -> u64 {
+        let record = self.shared.record.lock().expect("no task panics");
+        record.took.len() as u64 + record.lost.values().sum::<u64>()
+    }
+
+    /// Holds new requests back, waits until none is under way, does `what`, lets them go on.
+    pub async fn between_requests<T>(&self, what: impl Future<Output = T>) -> T {
+        let _gate = self.shared.gate.write().await;
+        what.await
+    }
+
+    /// Sends nothing more, waits for the last answers, and counts.
+    ///
+    /// # Errors
+    /// When a task of the load panicked.
+    pub async fn stop(self) -> Result<Report> {
+        self.shared.is_over.store(true, Ordering::Relaxed);
+        self.pacing.await.context("the load panicked")?;
+        let record = std::mem::take(&mut *self.shared.record.lock().expect("no task panics"));
+        let mut took = record.took;
+        took.sort();
+        let at = |share: f64| took.get((took.len() as f64 * share) as usize).copied().unwrap_or_default();
+        let lost = record.lost.values().sum();
+        Ok(Report {
+            sent: took.len() as u64 + lost,
+            lost,
+            reasons: record.lost,
+            at: record.at,
+            median: at(0.5),
+            nearly_all: at(0.99),
+            slowest: took.last().copied().unwrap_or_default(),
+        })
+    }
+}
+
+async fn pace(shared: Arc<Shared>) {
+    let mut ticks = interval(Duration::from_secs(1) / shared.plan.rate);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let started = Instant::now();
+    let mut requests = JoinSet::new();
+    let mut number = 0;
+    while !shared.is_over.load(Ordering::Relaxed) {
+        ticks.tick().await;
+        requests.spawn(one(Arc::clone(&shared), number, started));
+        number += 1;
+        while requests.try_join_next().is_some() {}
+    }
+    while requests.join_next().await.is_some() {}
+}
+
+/// One request, from its turn to its place in the record.
+async fn one(shared: Arc<Shared>, number: u64, started: Instant) {
+    let _gate = shared.gate.read().await;
+    let sent = Instant::now();
+    let outcome = match timeout(PATIENCE, exchange(&shared, number)).await {
+        Ok(Ok(answer)) => (shared.plan.judge)(&answer),
+        Ok(Err(error)) => Some(format!("{error:#}")),
+        Err(_) => Some(format!("no answer within {PATIENCE:?}")),
+    };
+    let mut record = shared.record.lock().expect("no task panics");
+    match outcome {
+        None => record.took.push(sent.elapsed()),
+        Some(reason) => {
+            *record.lost.entry(reason).or_default() += 1;
+            if record.at.len() < 20 {
+                record.at.push(sent - started);
+            }
+        }
+    }
+}
+
+async fn exchange(shared: &Shared, number: u64) -> Result<Answer> {
+    let mut request = (shared.plan.make)(number).map(Full::new);
+    let url = request.uri().clone();
+    let is_kept = match shared.plan.connections {
+        Connections::Kept => true,
+        Connections::New => false,
+        Connections::Both => number.is_multiple_of(2),
+    };
+    let idle = if is_kept { shared.idle_connection() } else { None };
+    let mut sender = match idle {
+        Some(sender) => sender,
+        None => {
+            let stream = connect(&shared.connector, &url, None).await?;
+            let (sender, connection) = handshake(TokioIo::new(stream)).await.context("no HTTP connection")?;
+            tokio::spawn(connection);
+            sender
+        }
+    };
+    to_origin_form(&mut request)?;
+    sender.ready().await.context("the connection closed before the request")?;
+    let (parts, body) = sender.send_request(request).await.context("no answer")?.into_parts();
+    let body = body.collect().await.context("half an answer")?.to_bytes();
+    if is_kept {
+        shared.idle.lock().expect("no task panics").push(sender);
+    }
+    Ok(Answer { url, status: parts.status, headers: parts.headers, body })
+}
+
+impl Shared {
+    /// A connection used before that is still open.
+    fn idle_connection(&self) -> Option<SendRequest<Full<Bytes>>> {
+        let mut idle = self.idle.lock().expect("no task panics");
+        idle.retain(|sender| !sender.is_closed());
+        idle.pop()
+    }
+}
+
+impl Report {
+    /// Fails where anything was lost.
+    ///
+    /// # Errors
+    /// With the reasons.
+    pub fn nothing_lost(&self) -> Result<()> {
+        anyhow::ensure!(
+            self.lost == 0,
+            "{} of {} lost at {:?}: {:#?}",
+            self.lost,
+            self.sent,
+            self.at,
+            self.reasons
+        );
+        anyhow::ensure!(self.sent > 0, "nothing was sent");
+        Ok(())
+    }
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { sent, lost, median, nearly_all, slowest, .. } = self;
+        write!(
+            f,
+            "{sent} sent, {lost} lost; median {median:.1?}, 99 % {nearly_all:.1?}, slowest {slowest:.1?}"
+        )
+    }
+}

@@ -1,0 +1,39 @@
+//! Free ports below the range from which the kernel hands out its own.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context, Result};
+
+/// Offsets from a listen base that an installation uses.
+const USED: [u16; 5] = [0, 1, 2, 10, 11];
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// A listen base whose ports are free now; every call gives another one.
+///
+/// # Errors
+/// When no base is free.
+pub fn listen_base() -> Result<u16> {
+    let bases = (0..800).map(|_| base());
+    bases
+        .into_iter()
+        .find(|base| {
+            USED.iter().all(|offset| TcpListener::bind((Ipv4Addr::LOCALHOST, base + offset)).is_ok())
+        })
+        .context("no listen base is free")
+}
+
+/// Test programs run side by side: each begins elsewhere, by its process id.
+fn base() -> u16 {
+    let turn = std::process::id().wrapping_mul(7) + NEXT.fetch_add(1, Ordering::Relaxed);
+    12_000 + u16::try_from(turn % 800).unwrap_or(0) * 20
+}
+
+/// A port that is free now.
+///
+/// # Errors
+/// When the kernel has none.
+pub fn free() -> Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}

@@ -27,13 +27,16 @@ pub mod effects;
 pub mod email_codes;
 pub mod error;
 pub mod groups;
+pub mod hand_overs;
 pub mod installation;
 pub mod instances;
 pub mod keys;
 pub mod leases;
 mod migrations;
 mod open;
+pub mod revocations;
 mod row;
+pub mod sessions;
 pub mod snapshots;
 pub mod users;
 

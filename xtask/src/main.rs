@@ -12,6 +12,8 @@ mod reference;
 mod test;
 mod workspace;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 /// The repository's own commands.
@@ -44,9 +46,19 @@ enum Command {
     Bench(bench::Options),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
     let workspace = workspace::Workspace::find()?;
-    match Arguments::parse().command {
+    match command {
         Command::Check { only } => check::run(&workspace, only.as_deref()),
         Command::Fix => check::fix(&workspace),
         Command::Test { kind, filter } => test::run(&workspace, kind, filter.as_deref()),

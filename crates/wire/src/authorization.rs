@@ -1,4 +1,4 @@
-//! Who may call what: by the kind of service that a peer's certificate proves.
+//! Who may call what: by the kind of service that a peer's certificate proves. What is let through is counted.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -42,6 +42,9 @@ pub const CALLS: &[(&str, &[Service])] = &[
         &[AccessPoint, Policy, Authentication, Distribution, Administration],
     ),
 ];
+
+/// Counter of calls let through to this instance; label `call`: one of [`CALLS`], or `page`.
+pub const CALLS_TOTAL: &str = "evergate_calls_total";
 
 /// The path that heartbeats ask for; every admitted peer may.
 pub const HEARTBEAT: &str = "/heartbeat";
@@ -104,6 +107,7 @@ where
         let path = request.uri().path();
         let caller = request.extensions().get::<Peer>();
         if caller.is_some_and(|peer| allows_peer(peer, path)) {
+            count(path);
             return Box::pin(self.inner.call(request));
         }
         tracing::warn!(
@@ -113,6 +117,13 @@ where
         );
         let is_grpc = path.starts_with("/evergate.");
         Box::pin(async move { Ok(refusal(is_grpc)) })
+    }
+}
+
+fn count(path: &str) {
+    let call = CALLS.iter().find(|(call, _)| *call == path).map_or("page", |(call, _)| *call);
+    if path != HEARTBEAT {
+        metrics::counter!(CALLS_TOTAL, "call" => call).increment(1);
     }
 }
 

@@ -5,6 +5,7 @@
 //!
 //! **Begin at** [`session_token::Verifier`], then [`snapshot::SnapshotVerifier`].
 
+pub mod jwks;
 pub mod key_ring;
 pub mod session_token;
 pub mod snapshot;

@@ -1,13 +1,15 @@
--- Keys of every kind: authority keys and internal keys (sealed), with their public halves.
-create table keys (
-    id text primary key,
-    keeper text not null,
-    purpose text not null,
-    state text not null,
+-- The private keys of each kind of service, sealed together, and the certificate authorities.
+create table key_bundles (
+    service text primary key,
     generation bigint not null,
-    public text,
-    sealed blob,
-    made_at bigint not null,
+    sealed blob not null,
     changed_at bigint not null
 );
-create index keys_keeper on keys (keeper, purpose);
+create table authorities (
+    id text primary key,
+    role text not null,
+    state text not null,
+    certificate text not null,
+    sealed blob not null,
+    made_at bigint not null
+);

@@ -1,180 +1,225 @@
-//! Keys: authority keys (administration's own) and internal keys (handed out by kind), sealed.
+//! Keys, sealed: the bundle of each kind of service, and the certificate authorities.
 
 use std::fmt;
-use std::str::FromStr;
 
-use evergate_model::id::Key as KeyKind;
+use evergate_model::id::Key;
 use evergate_model::{Id, Service, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::row::{Columns, signed};
-use crate::{Connection, StoreError, Tx};
+use crate::{Actor, Connection, StoreError, Tx, audit};
 
-/// Where a key stands in its rotation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum State {
-    /// Made and published; not used yet.
-    Next,
-    /// In use.
-    Active,
-    /// Only what was made with it before is still taken.
-    Retired,
-}
-
-impl State {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Next => "next",
-            Self::Active => "active",
-            Self::Retired => "retired",
-        }
-    }
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for State {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        [Self::Next, Self::Active, Self::Retired].into_iter().find(|state| state.as_str() == text).ok_or(())
-    }
-}
-
-/// A key.
+/// The private keys of one kind of service.
 #[derive(Clone, PartialEq, Eq)]
-pub struct StoredKey {
-    /// Its id.
-    pub id: Id<KeyKind>,
-    /// The service whose instances hold it; administration for authority keys.
-    pub keeper: Service,
-    /// What it is for: `session-token`, `identity-ca`, ...
-    pub purpose: String,
-    /// Where it stands.
-    pub state: State,
-    /// Counts the changes of the keeper's keys of all purposes; the one that made or moved it last.
+pub struct StoredBundle {
+    /// Whose instances hold them.
+    pub service: Service,
+    /// Counts the changes.
     pub generation: u64,
-    /// Its public half: hex of a verification key, or a certificate (PEM).
-    pub public: Option<String>,
-    /// The key itself, sealed with the wrapping key.
+    /// The bundle, sealed.
     pub sealed: Vec<u8>,
-    /// When it was made.
-    pub made_at: Timestamp,
-    /// When its state changed last.
-    pub changed_at: Timestamp,
 }
 
-impl fmt::Debug for StoredKey {
+impl fmt::Debug for StoredBundle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoredKey")
-            .field("id", &self.id)
-            .field("keeper", &self.keeper)
-            .field("purpose", &self.purpose)
-            .field("state", &self.state)
+        f.debug_struct("StoredBundle")
+            .field("service", &self.service)
+            .field("generation", &self.generation)
             .finish_non_exhaustive()
     }
 }
 
-/// All keys, oldest first.
+/// The bundle of one service.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn list(connection: &mut Connection) -> Result<Vec<StoredKey>, StoreError> {
-    sqlx::query("select * from keys order by made_at, id")
-        .fetch_all(connection)
+pub async fn bundle(
+    connection: &mut Connection,
+    service: Service,
+) -> Result<Option<StoredBundle>, StoreError> {
+    sqlx::query("select service, generation, sealed from key_bundles where service = $1")
+        .bind(service.as_str())
+        .fetch_optional(connection)
         .await?
-        .iter()
-        .map(key)
-        .collect()
+        .map(|row| {
+            Ok(StoredBundle {
+                service: row.parsed("service")?,
+                generation: row.count("generation")?,
+                sealed: row.column("sealed")?,
+            })
+        })
+        .transpose()
 }
 
-/// The keys that one service's instances hold, oldest first.
+/// The generation of one service's bundle; 0 where there is none.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn list_of(connection: &mut Connection, keeper: Service) -> Result<Vec<StoredKey>, StoreError> {
-    sqlx::query("select * from keys where keeper = $1 order by made_at, id")
-        .bind(keeper.as_str())
-        .fetch_all(connection)
+pub async fn generation(connection: &mut Connection, service: Service) -> Result<u64, StoreError> {
+    sqlx::query("select coalesce(max(generation), 0) as generation from key_bundles where service = $1")
+        .bind(service.as_str())
+        .fetch_one(connection)
         .await?
-        .iter()
-        .map(key)
-        .collect()
+        .count("generation")
 }
 
-/// Adds a key.
-///
-/// # Errors
-/// [`StoreError::Taken`] when its id is there already.
-pub async fn add(tx: &mut Tx, new: &StoredKey) -> Result<(), StoreError> {
-    sqlx::query(
-        "insert into keys (id, keeper, purpose, state, generation, public, sealed, made_at, changed_at) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-    )
-    .bind(new.id.to_string())
-    .bind(new.keeper.as_str())
-    .bind(&new.purpose)
-    .bind(new.state.as_str())
-    .bind(signed(new.generation))
-    .bind(&new.public)
-    .bind(&new.sealed)
-    .bind(new.made_at.as_milliseconds())
-    .bind(new.changed_at.as_milliseconds())
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
-
-/// Moves a key from one state to another; false where it does not stand there (any more).
+/// Adds a bundle, or replaces the one of a lower generation; false where there is no lower one.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn set_state(
+pub async fn put_bundle(
     tx: &mut Tx,
+    actor: &Actor,
     now: Timestamp,
-    id: Id<KeyKind>,
-    from: State,
-    to: State,
-    generation: u64,
+    new: &StoredBundle,
 ) -> Result<bool, StoreError> {
-    Ok(sqlx::query(
-        "update keys set state = $3, generation = $4, changed_at = $5 where id = $1 and state = $2",
+    let is_newer = sqlx::query(
+        "insert into key_bundles (service, generation, sealed, changed_at) values ($1, $2, $3, $4) \
+         on conflict (service) do update set generation = excluded.generation, sealed = excluded.sealed, \
+         changed_at = excluded.changed_at where excluded.generation > key_bundles.generation",
     )
-    .bind(id.to_string())
-    .bind(from.as_str())
-    .bind(to.as_str())
-    .bind(signed(generation))
+    .bind(new.service.as_str())
+    .bind(signed(new.generation))
+    .bind(&new.sealed)
     .bind(now.as_milliseconds())
     .execute(&mut **tx)
     .await?
     .rows_affected()
-        > 0)
+        > 0;
+    if is_newer {
+        let detail = json!({ "generation": new.generation });
+        audit::append(tx, now, actor, "keys.changed", new.service.as_str(), &detail).await?;
+    }
+    Ok(is_newer)
 }
 
-/// Removes a key for good.
+/// Whom an authority's certificates are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Instances, which show them to each other.
+    Identity,
+    /// Hosts, which show them to browsers.
+    Local,
+}
+
+impl Role {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Local => "local",
+        }
+    }
+}
+
+/// A certificate authority.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredAuthority {
+    /// Its id.
+    pub id: Id<Key>,
+    /// Whether it issues; one that does not is only believed.
+    pub is_issuing: bool,
+    /// Its certificate, PEM.
+    pub certificate: String,
+    /// Its key (PEM), sealed.
+    pub sealed: Vec<u8>,
+    /// When it was made.
+    pub made_at: Timestamp,
+}
+
+impl fmt::Debug for StoredAuthority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredAuthority").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// The authorities of one role, oldest first.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn remove(tx: &mut Tx, id: Id<KeyKind>) -> Result<(), StoreError> {
-    sqlx::query("delete from keys where id = $1").bind(id.to_string()).execute(&mut **tx).await?;
+pub async fn authorities(
+    connection: &mut Connection,
+    role: Role,
+) -> Result<Vec<StoredAuthority>, StoreError> {
+    sqlx::query("select * from authorities where role = $1 order by made_at, id")
+        .bind(role.as_str())
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(|row| {
+            Ok(StoredAuthority {
+                id: row.parsed("id")?,
+                is_issuing: row.column::<String>("state")? == "issuing",
+                certificate: row.column("certificate")?,
+                sealed: row.column("sealed")?,
+                made_at: row.moment("made_at")?,
+            })
+        })
+        .collect()
+}
+
+/// Adds an authority.
+///
+/// # Errors
+/// [`StoreError::Taken`] when its id is there already.
+pub async fn add_authority(
+    tx: &mut Tx,
+    actor: &Actor,
+    now: Timestamp,
+    role: Role,
+    new: &StoredAuthority,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into authorities (id, role, state, certificate, sealed, made_at) values ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(new.id.to_string())
+    .bind(role.as_str())
+    .bind(state(new.is_issuing))
+    .bind(&new.certificate)
+    .bind(&new.sealed)
+    .bind(new.made_at.as_milliseconds())
+    .execute(&mut **tx)
+    .await?;
+    audit::append(tx, now, actor, "authority.added", role.as_str(), &json!({ "key": new.id })).await?;
     Ok(())
 }
 
-fn key(row: &sqlx::sqlite::SqliteRow) -> Result<StoredKey, StoreError> {
-    Ok(StoredKey {
-        id: row.parsed("id")?,
-        keeper: row.parsed("keeper")?,
-        purpose: row.column("purpose")?,
-        state: row.parsed("state")?,
-        generation: row.count("generation")?,
-        public: row.column("public")?,
-        sealed: row.column("sealed")?,
-        made_at: row.moment("made_at")?,
-        changed_at: row.moment("changed_at")?,
-    })
+/// Makes one authority of a role the one that issues; the others are only believed.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn set_issuing(
+    tx: &mut Tx,
+    actor: &Actor,
+    now: Timestamp,
+    role: Role,
+    id: Id<Key>,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "update authorities set state = case when id = $2 then 'issuing' else 'believed' end where role = $1",
+    )
+    .bind(role.as_str())
+    .bind(id.to_string())
+    .execute(&mut **tx)
+    .await?;
+    audit::append(tx, now, actor, "authority.issues", role.as_str(), &json!({ "key": id })).await?;
+    Ok(())
+}
+
+/// Removes an authority: what it issued is believed no more.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn remove_authority(
+    tx: &mut Tx,
+    actor: &Actor,
+    now: Timestamp,
+    id: Id<Key>,
+) -> Result<(), StoreError> {
+    sqlx::query("delete from authorities where id = $1").bind(id.to_string()).execute(&mut **tx).await?;
+    audit::append(tx, now, actor, "authority.removed", &id.to_string(), &json!({})).await?;
+    Ok(())
+}
+
+const fn state(is_issuing: bool) -> &'static str {
+    if is_issuing { "issuing" } else { "believed" }
 }

@@ -32,6 +32,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     20 "0020_sessions"
     21 "0021_revocations"
     22 "0022_hand_overs"
+    40 "0040_invitations"
     50 "0050_installation"
     51 "0051_configuration"
     52 "0052_snapshots"
@@ -39,6 +40,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     54 "0054_instances"
     55 "0055_leases"
     56 "0056_access"
+    57 "0057_host_certificates"
 };
 
 /// Applies what is missing, all in the caller's transaction.

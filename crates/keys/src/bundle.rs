@@ -125,6 +125,21 @@ impl KeyBundle {
         bundle
     }
 
+    /// The bundle in its JSON form, as instances fetch and keep it.
+    ///
+    /// # Errors
+    /// When it is not one.
+    pub fn from_json(json: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(json)
+    }
+
+    /// Its JSON form: all secrets in the clear.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "texts and numbers always have a form in JSON")]
+    pub fn to_json(&self) -> Secret<Vec<u8>> {
+        Secret::new(serde_json::to_vec(self).expect("no form in JSON"))
+    }
+
     /// The keys of one purpose.
     pub fn of(&self, purpose: Purpose) -> impl Iterator<Item = &BundleKey> {
         self.keys.iter().filter(move |key| key.purpose == purpose)

@@ -48,8 +48,7 @@ pub enum Command {
 
 /// How long a retired key is kept, `sessions` being the longest life of a session; `None`: for
 /// ever, because what lies in the database was made with it.
-#[must_use]
-pub const fn retention(purpose: Purpose, sessions: Duration) -> Option<Duration> {
+const fn retention(purpose: Purpose, sessions: Duration) -> Option<Duration> {
     match purpose {
         Purpose::SessionToken => Some(sessions),
         Purpose::Assertion => Some(Duration::from_secs(10 * 60)),
@@ -61,15 +60,17 @@ pub const fn retention(purpose: Purpose, sessions: Duration) -> Option<Duration>
     }
 }
 
-/// What is to be done about the keys of one purpose. [`KeyBundle::apply`] does it.
+/// What is to be done about the keys of one purpose, `sessions` being the longest life of a
+/// session. [`KeyBundle::apply`] does it.
 #[must_use]
 pub fn handle(
     bundle: &KeyBundle,
     purpose: Purpose,
     event: Event,
     now: Timestamp,
-    retention: Option<Duration>,
+    sessions: Duration,
 ) -> Vec<Command> {
+    let retention = retention(purpose, sessions);
     match event {
         Event::Begin if ids(bundle, purpose, KeyState::Next).next().is_none() => {
             vec![Command::Add { purpose, state: KeyState::Next }]
@@ -119,7 +120,7 @@ mod tests {
     use super::*;
 
     const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
-    const KEPT: Option<Duration> = Some(Duration::from_secs(100));
+    const KEPT: Duration = Duration::from_secs(100);
     const PURPOSE: Purpose = Purpose::SessionToken;
 
     fn step(bundle: &mut KeyBundle, event: Event, now: Timestamp) -> Vec<Command> {
@@ -176,15 +177,14 @@ mod tests {
             let mut now = START;
             for (event, seconds) in events {
                 now = now.plus(Duration::from_secs(seconds));
-                let next = ids(&bundle, PURPOSE, KeyState::Next).next();
+                let next = bundle.of(PURPOSE).find(|key| key.state == KeyState::Next).cloned();
                 step(&mut bundle, event, now);
                 let active: Vec<_> = ids(&bundle, PURPOSE, KeyState::Active).collect();
                 prop_assert_eq!(active.len(), 1);
                 prop_assert!(ids(&bundle, PURPOSE, KeyState::Next).count() <= 1);
-                if let Event::Confirmed { generation } = event {
-                    let was_announced = next == active.first().copied();
-                    let since = bundle.active(PURPOSE).unwrap().since_generation;
-                    prop_assert!(!was_announced || generation < since, "used before all knew it");
+                if let (Event::Confirmed { generation }, Some(next)) = (event, next) {
+                    let is_used = active.first() == Some(&next.id);
+                    prop_assert_eq!(is_used, next.since_generation <= generation);
                 }
             }
             prop_assert_eq!(bundle.of(Purpose::Assertion).cloned().collect::<Vec<_>>(), other);

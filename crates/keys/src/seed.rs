@@ -11,7 +11,7 @@ use aws_lc_rs::agreement::{self, PrivateKey, UnparsedPublicKey, X25519};
 use aws_lc_rs::encoding::{AsBigEndian, Curve25519SeedBin};
 use aws_lc_rs::hkdf;
 use data_encoding::HEXLOWER;
-use evergate_model::id::Key;
+use evergate_model::id::{Key, User};
 use evergate_model::snapshot::{KeyPurpose, PublicKey};
 use evergate_model::{Id, Secret};
 use zeroize::Zeroizing;
@@ -86,6 +86,12 @@ impl SeedOpener {
         let key = shared_key(private, ephemeral, ephemeral, public).ok_or(OpenError)?;
         open_once(&key, context, body).ok_or(OpenError)
     }
+}
+
+/// The context of a soft token's seed: the id of the user whose it is, as text.
+#[must_use]
+pub fn context(user: Id<User>) -> Vec<u8> {
+    user.to_string().into_bytes()
 }
 
 /// A new private key.

@@ -83,3 +83,53 @@ impl SigningKey {
         bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+    use data_encoding::BASE64URL_NOPAD;
+    use evergate_model::Timestamp;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::random;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+    #[test]
+    fn the_first_vector_of_rfc_8032_is_met() {
+        let seed = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
+        let key = SigningKey::from_seed(random::new_id(NOW), &crate::hex_secret::parse(seed).unwrap());
+        let signature = HEXLOWER.encode(&key.unwrap().sign(b""));
+        assert!(signature.starts_with("e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155"));
+    }
+
+    #[test]
+    fn an_assertion_is_a_jwt_that_the_published_key_verifies() {
+        let key = SigningKey::from_seed(random::new_id(NOW), &Secret::new(random::bytes())).unwrap();
+        let assertion = Assertion {
+            issuer: "https://portal.localhost".to_owned(),
+            audience: "wiki".to_owned(),
+            user: random::new_id(NOW),
+            user_name: "alice".to_owned(),
+            email: None,
+            groups: vec!["staff".to_owned()],
+            session: "pseudonym".to_owned(),
+            issued_at: NOW,
+            expires_at: NOW.plus(std::time::Duration::from_secs(300)),
+        };
+        let text = key.sign_assertion(&assertion);
+        let [header, body, signature] = text.split('.').collect::<Vec<_>>().try_into().unwrap();
+        let read = |part: &str| BASE64URL_NOPAD.decode(part.as_bytes()).unwrap();
+        let json = |part: &str| serde_json::from_slice::<Value>(&read(part)).unwrap();
+        assert_eq!(json(header), serde_json::json!({"alg": "EdDSA", "typ": "JWT", "kid": key.id()}));
+        assert_eq!(json(body)["exp"], 1_800_000_300);
+        assert_eq!(json(body).get("email"), None);
+
+        let set = evergate_tokens::jwks::document(&[key.public_key(KeyPurpose::Assertion)]);
+        let x = read(set["keys"][0]["x"].as_str().unwrap());
+        let message = format!("{header}.{body}");
+        let verdict = UnparsedPublicKey::new(&ED25519, x).verify(message.as_bytes(), &read(signature));
+        assert!(verdict.is_ok());
+    }
+}

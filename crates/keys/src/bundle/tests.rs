@@ -9,7 +9,7 @@ use crate::rotation::{self, Event};
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
 fn rotate(bundle: &mut KeyBundle, purpose: Purpose, event: Event) {
-    let commands = rotation::handle(bundle, purpose, event, NOW, Some(Duration::from_secs(60)));
+    let commands = rotation::handle(bundle, purpose, event, NOW, Duration::from_secs(60));
     bundle.apply(&commands, NOW);
 }
 

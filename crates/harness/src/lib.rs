@@ -6,6 +6,7 @@
 //!
 //! **Begin at** [`installation::Installation`], then [`client::Client`].
 
+pub mod api;
 pub mod application;
 pub mod browser;
 pub mod client;
@@ -15,6 +16,7 @@ pub mod load;
 pub mod markup;
 pub mod ports;
 pub mod processes;
+pub mod serving;
 pub mod sign_in;
 pub mod trust;
 pub mod until;

@@ -1,0 +1,66 @@
+//! One round: load, who serves, kill it, it comes back; as often as wanted, then the count.
+
+use anyhow::Result;
+use evergate_harness::load::Load;
+use evergate_harness::serving::{busiest, more};
+
+use super::loads::Scene;
+
+/// How hard a test tries.
+#[derive(Clone, Copy)]
+pub struct Size {
+    /// Requests a second.
+    pub rate: u32,
+    /// How often each service is killed.
+    pub kills: u32,
+}
+
+/// For every commit.
+pub const MODERATE: Size = Size { rate: 40, kills: 1 };
+/// What the product promises.
+pub const FULL: Size = Size { rate: 200, kills: 3 };
+
+/// What is killed.
+#[derive(Clone, Copy)]
+pub enum Victim {
+    /// The instance of that service that serves.
+    Instance(&'static str),
+    /// The access point that serves, while no request is under way: one that is cannot be saved by anyone.
+    AccessPoint,
+    /// The preferred one of the two applications.
+    Application,
+}
+
+/// Kills what serves while `load` runs.
+pub async fn kill_under_load(scene: Scene, load: Load, victim: Victim, size: Size) -> Result<()> {
+    let second = u64::from(size.rate);
+    for round in 1..=size.kills {
+        let (name, served) = match victim {
+            Victim::Instance(service) => {
+                let (name, served) = busiest(&scene.installation, service, &load, second).await?;
+                let pid = scene.installation.kill(&name).await?;
+                scene.installation.back(&name, pid).await?;
+                (name, served)
+            }
+            Victim::AccessPoint => {
+                let (name, served) = busiest(&scene.installation, "access-point", &load, second).await?;
+                let pid = load.between_requests(scene.installation.kill(&name)).await?;
+                scene.installation.back(&name, pid).await?;
+                (name, served)
+            }
+            Victim::Application => {
+                more(&load, second).await?;
+                let served = scene.kill_the_application_that_serves().await?;
+                more(&load, second).await?;
+                scene.restart_the_application().await?;
+                ("an application".to_owned(), served)
+            }
+        };
+        println!("kill {round}: {name}, which had served {served} calls");
+        more(&load, second * 2).await?;
+    }
+    let report = load.stop().await?;
+    println!("{} kills: {report}", size.kills);
+    report.nothing_lost()?;
+    scene.end().await
+}

@@ -26,7 +26,7 @@ pub enum Purpose {
     SeedOpening,
     /// Keeps recovery codes and e-mailed codes: authentication.
     CodeMac,
-    /// Seals unfinished enrolments: distribution.
+    /// Seals unfinished enrolments and what messages say: distribution.
     EnrolmentSealing,
 }
 

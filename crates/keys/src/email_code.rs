@@ -10,8 +10,13 @@ pub const DIGITS: u32 = 6;
 /// A new code of [`DIGITS`] digits, each equally likely.
 #[must_use]
 pub fn generate() -> Secret<String> {
+    from_number(u64::from(random::below(10_u32.pow(DIGITS))))
+}
+
+/// The code that the last digits of a number are.
+pub(crate) fn from_number(number: u64) -> Secret<String> {
     let width = DIGITS as usize;
-    Secret::new(format!("{:0width$}", random::below(10_u32.pow(DIGITS))))
+    Secret::new(format!("{:0width$}", number % 10_u64.pow(DIGITS)))
 }
 
 /// The digits of what somebody typed: blanks and dashes left out. None if that is not a code.

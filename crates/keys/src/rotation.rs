@@ -53,7 +53,8 @@ const fn retention(purpose: Purpose, sessions: Duration) -> Option<Duration> {
         Purpose::SessionToken => Some(sessions),
         Purpose::Assertion => Some(Duration::from_secs(10 * 60)),
         Purpose::ProgressSealing => Some(Duration::from_secs(30 * 60)),
-        Purpose::EnrolmentSealing => Some(Duration::from_secs(3600)),
+        // messages are tried for a day
+        Purpose::EnrolmentSealing => Some(Duration::from_secs(3 * 86_400)),
         // an instance that was away for so long needs a new bootstrap file
         Purpose::Snapshot => Some(Duration::from_secs(90 * 86_400)),
         Purpose::SeedOpening | Purpose::CodeMac => None,

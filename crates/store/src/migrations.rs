@@ -32,6 +32,8 @@ const MIGRATIONS: &[Migration] = migrations! {
     20 "0020_sessions"
     21 "0021_revocations"
     22 "0022_hand_overs"
+    30 "0030_outbox"
+    31 "0031_enrolments"
     40 "0040_invitations"
     50 "0050_installation"
     51 "0051_configuration"

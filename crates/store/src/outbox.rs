@@ -1,0 +1,209 @@
+//! The outbox: messages that were accepted, and how far each has come.
+//!
+//! An instance leases what is due before it sends, so that no other sends it meanwhile. What it
+//! reports afterwards counts only while the lease is its own.
+
+use evergate_model::id::Message as MessageKind;
+use evergate_model::{Id, Name, Timestamp};
+
+use crate::row::Columns;
+use crate::{Connection, StoreError, Tx};
+
+/// A message to accept.
+#[derive(Debug, Clone)]
+pub struct NewMessage<'a> {
+    /// Its id; the Message-ID that receivers see is made of it.
+    pub id: Id<MessageKind>,
+    /// The address it goes to.
+    pub recipient: &'a str,
+    /// Which text it is.
+    pub kind: &'a str,
+    /// What the text is filled with, sealed.
+    pub sealed: &'a [u8],
+}
+
+/// A message that this instance is to send.
+#[derive(Debug, Clone)]
+pub struct Leased {
+    /// Its id.
+    pub id: Id<MessageKind>,
+    /// The address it goes to.
+    pub recipient: String,
+    /// Which text it is.
+    pub kind: String,
+    /// What the text is filled with, sealed.
+    pub sealed: Vec<u8>,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// How often it was tried before.
+    pub tries: u64,
+}
+
+/// How a message ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was handed over.
+    Delivered,
+    /// It was given up, for this reason.
+    Failed(String),
+}
+
+/// What waits in the outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// How many messages.
+    pub messages: u64,
+    /// When the first of them was accepted.
+    pub oldest: Option<Timestamp>,
+}
+
+/// Takes a message in; it is due at once.
+///
+/// # Errors
+/// [`StoreError::Taken`] when the id is there already.
+pub async fn add(tx: &mut Tx, now: Timestamp, new: &NewMessage<'_>) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into outbox (id, recipient, kind, sealed, accepted_at, due_at, tries, leased_until) \
+         values ($1, $2, $3, $4, $5, $5, 0, 0)",
+    )
+    .bind(new.id.to_string())
+    .bind(new.recipient)
+    .bind(new.kind)
+    .bind(new.sealed)
+    .bind(now.as_milliseconds())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Whether [`lease`] would give anything.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn is_due(connection: &mut Connection, now: Timestamp) -> Result<bool, StoreError> {
+    Ok(sqlx::query(
+        "select id from outbox where finished_at is null and due_at <= $1 and leased_until <= $1 limit 1",
+    )
+    .bind(now.as_milliseconds())
+    .fetch_optional(connection)
+    .await?
+    .is_some())
+}
+
+/// Leases up to `limit` due messages to `instance` until `until`, those that have waited longest.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn lease(
+    tx: &mut Tx,
+    now: Timestamp,
+    instance: &Name,
+    until: Timestamp,
+    limit: u32,
+) -> Result<Vec<Leased>, StoreError> {
+    sqlx::query(
+        "update outbox set leased_by = $1, leased_until = $2, tries = tries + 1 where id in \
+         (select id from outbox where finished_at is null and due_at <= $3 and leased_until <= $3 \
+          order by due_at, id limit $4) \
+         returning *",
+    )
+    .bind(instance.as_str())
+    .bind(until.as_milliseconds())
+    .bind(now.as_milliseconds())
+    .bind(i64::from(limit))
+    .fetch_all(&mut **tx)
+    .await?
+    .iter()
+    .map(leased)
+    .collect()
+}
+
+/// The message has ended; false where the lease has passed to another instance.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn finish(
+    tx: &mut Tx,
+    now: Timestamp,
+    instance: &Name,
+    id: Id<MessageKind>,
+    outcome: &Outcome,
+) -> Result<bool, StoreError> {
+    let reason = match outcome {
+        Outcome::Delivered => "delivered",
+        Outcome::Failed(reason) => reason,
+    };
+    let result = sqlx::query(
+        "update outbox set finished_at = $3, outcome = $4, sealed = $5 \
+         where id = $1 and leased_by = $2 and finished_at is null",
+    )
+    .bind(id.to_string())
+    .bind(instance.as_str())
+    .bind(now.as_milliseconds())
+    .bind(reason)
+    .bind([].as_slice())
+    .execute(&mut **tx)
+    .await?;
+    Ok(result.rows_affected() > 0)
+}
+
+/// The message could not be handed over and is due again at `due_at`; false where the lease has
+/// passed to another instance.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn postpone(
+    tx: &mut Tx,
+    instance: &Name,
+    id: Id<MessageKind>,
+    due_at: Timestamp,
+    reason: &str,
+) -> Result<bool, StoreError> {
+    let result = sqlx::query(
+        "update outbox set due_at = $3, outcome = $4, leased_by = null, leased_until = 0 \
+         where id = $1 and leased_by = $2 and finished_at is null",
+    )
+    .bind(id.to_string())
+    .bind(instance.as_str())
+    .bind(due_at.as_milliseconds())
+    .bind(reason)
+    .execute(&mut **tx)
+    .await?;
+    Ok(result.rows_affected() > 0)
+}
+
+/// What waits.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn waiting(connection: &mut Connection) -> Result<Waiting, StoreError> {
+    let row = sqlx::query(
+        "select count(*) as messages, min(accepted_at) as oldest from outbox where finished_at is null",
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(Waiting { messages: row.count("messages")?, oldest: row.moment_or_null("oldest")? })
+}
+
+/// Forgets messages that ended before `before`; how many.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn forget(tx: &mut Tx, before: Timestamp) -> Result<u64, StoreError> {
+    let result = sqlx::query("delete from outbox where finished_at < $1")
+        .bind(before.as_milliseconds())
+        .execute(&mut **tx)
+        .await?;
+    Ok(result.rows_affected())
+}
+
+fn leased(row: &sqlx::sqlite::SqliteRow) -> Result<Leased, StoreError> {
+    Ok(Leased {
+        id: row.parsed("id")?,
+        recipient: row.column("recipient")?,
+        kind: row.column("kind")?,
+        sealed: row.column("sealed")?,
+        accepted_at: row.moment("accepted_at")?,
+        tries: row.count("tries")?.saturating_sub(1),
+    })
+}

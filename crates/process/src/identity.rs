@@ -21,7 +21,7 @@ use rustls_pki_types::pem::PemObject;
 use tokio::sync::watch;
 
 pub use own::Own;
-pub use peer::{Peer, PeerCertificate};
+pub use peer::{Peer, PeerCertificate, sha256};
 pub use request::CertificateRequest;
 
 use crate::bootstrap::Bootstrap;

@@ -48,7 +48,7 @@ impl Default for Limits {
             connections: 1024,
             streams: 1024,
             header_bytes: 64 * 1024,
-            drain: Duration::from_secs(3),
+            drain: Duration::from_secs(2),
         }
     }
 }

@@ -33,11 +33,15 @@ pub struct ChildSpec {
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
+    /// What is added to its environment.
+    pub environment: Vec<(OsString, OsString)>,
     /// A listening socket that it finds in place of standard input; the supervisor keeps its own
     /// handle, so that no connection attempt is refused while the child is away.
     pub socket: Option<Arc<OwnedFd>>,
     /// Children of a lower stage are ended before those of a higher one.
     pub stop_stage: u8,
+    /// A child that has not ended so long after it was asked is killed.
+    pub stop_within: Duration,
 }
 
 /// A child process as it is.
@@ -96,19 +100,12 @@ impl Supervisor {
         self.states.clone()
     }
 
-    /// Ends all children, stage by stage. Each stage is asked, and killed after its share of
-    /// `limit`.
-    pub async fn stop(self, limit: Duration) {
-        let shares = u32::try_from(self.stages.len()).unwrap_or(1).max(1);
+    /// Ends all children, stage by stage.
+    pub async fn stop(self) {
         for stage in self.stages.into_values() {
-            let share = limit / shares;
             stage.stop.cancel();
-            let all_ended = futures_util::future::join_all(stage.tasks);
-            // The tasks kill what does not end by itself, so this limit is never the one that acts
-            // first.
-            if tokio::time::timeout(share + child::KILL_AFTER, all_ended).await.is_err() {
-                tracing::error!("a child process cannot be ended");
-            }
+            // The tasks kill what does not end in time, so this waits no longer than they do.
+            futures_util::future::join_all(stage.tasks).await;
         }
     }
 }

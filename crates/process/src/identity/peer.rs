@@ -76,8 +76,9 @@ impl PeerCertificate {
     }
 }
 
-/// SHA-256, hex.
-pub(super) fn sha256(bytes: &[u8]) -> String {
+/// SHA-256 (FIPS 180-4), hex.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
     data_encoding::HEXLOWER.encode(digest.as_ref())
 }

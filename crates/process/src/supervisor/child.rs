@@ -4,7 +4,6 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -16,9 +15,6 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::Backoff;
 use super::{ChildSpec, ChildState, Children, log};
 use crate::lifecycle::Lifecycle;
-
-/// A child that does not end in this time after it was asked is killed.
-pub(super) const KILL_AFTER: Duration = Duration::from_millis(3700);
 
 /// What keeps one child.
 pub(super) struct Keeper {
@@ -57,6 +53,7 @@ impl Keeper {
         };
         let mut child = Command::new(&self.spec.program)
             .args(&self.spec.arguments)
+            .envs(self.spec.environment.iter().map(|(name, value)| (name, value)))
             .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -89,7 +86,7 @@ impl Keeper {
             // It may have ended this very moment, which `wait` then says.
             let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
         }
-        match tokio::time::timeout(KILL_AFTER, child.wait()).await {
+        match tokio::time::timeout(self.spec.stop_within, child.wait()).await {
             Ok(ended) => ended,
             Err(_) => {
                 tracing::warn!(child = self.spec.name, "killed: it did not end in time");

@@ -14,14 +14,14 @@ use serde_json::json;
 use tokio::sync::Mutex;
 
 /// An installation with resources `cached` and `uncached` before the same two applications.
-pub struct Scene {
-    pub installation: Installation,
+pub(crate) struct Scene {
+    pub(crate) installation: Installation,
     applications: Mutex<[Application; 2]>,
     client: Client,
 }
 
 impl Scene {
-    pub async fn start() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
         let applications = [Application::start().await?, Application::start().await?];
         let installation = Installation::start().await?;
         let [first, second] = [applications[0].url(), applications[1].url()];
@@ -46,12 +46,12 @@ impl Scene {
     }
 
     /// Requests of the signed-in user, by turns to the resource with and to that without a permit cache.
-    pub async fn requests_cached_and_not(&self, rate: u32) -> Result<Load> {
+    pub(crate) async fn requests_cached_and_not(&self, rate: u32) -> Result<Load> {
         self.signed_in(rate, Connections::Kept, &["cached", "uncached"])
     }
 
     /// The same to the cached one, by turns on connections that were idle and on new ones.
-    pub async fn idle_and_new_connections(&self, rate: u32) -> Result<Load> {
+    pub(crate) async fn idle_and_new_connections(&self, rate: u32) -> Result<Load> {
         self.signed_in(rate, Connections::Both, &["cached"])
     }
 
@@ -76,7 +76,7 @@ impl Scene {
     }
 
     /// Sign-in pages, and in every twentieth request the right name and password.
-    pub async fn sign_in_pages(&self, rate: u32) -> Result<Load> {
+    pub(crate) async fn sign_in_pages(&self, rate: u32) -> Result<Load> {
         let user = Credentials::of_demo(&self.installation).await?;
         let mut client = self.installation.client()?;
         let page = client.get(&self.installation.read()?.url).await?;
@@ -109,7 +109,7 @@ impl Scene {
     }
 
     /// Mails that must be accepted, each with a key of its own.
-    pub async fn mails(&self, rate: u32) -> Result<Load> {
+    pub(crate) async fn mails(&self, rate: u32) -> Result<Load> {
         let api = Api::through_console(&self.installation)?;
         let make = move |number: u64| {
             let key = format!("01900000-0000-7000-8000-{number:012x}");
@@ -125,7 +125,7 @@ impl Scene {
     }
 
     /// The API: by turns all groups, and a new group.
-    pub async fn reads_and_writes(&self, rate: u32) -> Result<Load> {
+    pub(crate) async fn reads_and_writes(&self, rate: u32) -> Result<Load> {
         let api = Api::through_console(&self.installation)?;
         let make = move |number: u64| {
             let request = if number.is_multiple_of(2) {
@@ -146,7 +146,7 @@ impl Scene {
     }
 
     /// Kills the application that has served most; how much it had.
-    pub async fn kill_the_application_that_serves(&self) -> Result<u64> {
+    pub(crate) async fn kill_the_application_that_serves(&self) -> Result<u64> {
         let mut applications = self.applications.lock().await;
         let served = [applications[0].served().await?, applications[1].served().await?];
         let busiest = usize::from(served[1] > served[0]);
@@ -155,7 +155,7 @@ impl Scene {
     }
 
     /// Starts the application that was killed, on its port.
-    pub async fn restart_the_application(&self) -> Result<()> {
+    pub(crate) async fn restart_the_application(&self) -> Result<()> {
         for application in self.applications.lock().await.iter_mut() {
             if application.served().await.is_err() {
                 *application = Application::on(application.port()).await?;
@@ -164,7 +164,7 @@ impl Scene {
         Ok(())
     }
 
-    pub async fn end(mut self) -> Result<()> {
+    pub(crate) async fn end(mut self) -> Result<()> {
         self.installation.stop().await
     }
 }

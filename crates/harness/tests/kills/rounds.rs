@@ -8,21 +8,21 @@ use super::loads::Scene;
 
 /// How hard a test tries.
 #[derive(Clone, Copy)]
-pub struct Size {
+pub(crate) struct Size {
     /// Requests a second.
-    pub rate: u32,
+    pub(crate) rate: u32,
     /// How often each service is killed.
-    pub kills: u32,
+    pub(crate) kills: u32,
 }
 
 /// For every commit.
-pub const MODERATE: Size = Size { rate: 40, kills: 1 };
+pub(crate) const MODERATE: Size = Size { rate: 40, kills: 1 };
 /// What the product promises.
-pub const FULL: Size = Size { rate: 200, kills: 3 };
+pub(crate) const FULL: Size = Size { rate: 200, kills: 3 };
 
 /// What is killed.
 #[derive(Clone, Copy)]
-pub enum Victim {
+pub(crate) enum Victim {
     /// The instance of that service that serves.
     Instance(&'static str),
     /// The access point that serves, while no request is under way: one that is cannot be saved by anyone.
@@ -32,7 +32,7 @@ pub enum Victim {
 }
 
 /// Kills what serves while `load` runs.
-pub async fn kill_under_load(scene: Scene, load: Load, victim: Victim, size: Size) -> Result<()> {
+pub(crate) async fn kill_under_load(scene: Scene, load: Load, victim: Victim, size: Size) -> Result<()> {
     let second = u64::from(size.rate);
     for round in 1..=size.kills {
         let (name, served) = match victim {

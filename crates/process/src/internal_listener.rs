@@ -55,7 +55,6 @@ impl Default for Limits {
 
 /// `GET /heartbeat`, answered 204, or 503 while this instance should be given no work: merge it
 /// before the layers, so that it passes through the same queue as every call.
-#[must_use]
 pub fn heartbeat(readiness: &Readiness) -> Router {
     let readiness = readiness.clone();
     let answer = move || async move {

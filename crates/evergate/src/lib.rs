@@ -1,1 +1,33 @@
-//! Not yet.
+//! The `evergate` command: one executable that sets an installation up, supervises it, runs any
+//! of its services and operates it.
+//!
+//! **Not here:** what the services do (their own crates), how a process lives (`process`).
+//!
+//! **Begin at** [`cli`] for the words, [`up`] for `evergate up`, [`run`] for one instance.
+
+pub mod cli;
+pub mod demo;
+pub mod demo_application;
+pub mod failure;
+pub mod logs;
+pub mod mail;
+pub mod run;
+pub mod trust;
+pub mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let parsed = match cli::Cli::try_parse() {
+        Ok(parsed) => parsed,
+        Err(error) => return failure::usage(&error),
+    };
+    match cli::execute(parsed) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure::report(&error),
+    }
+}

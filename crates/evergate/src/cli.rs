@@ -1,0 +1,105 @@
+//! The words of the command line, and who does what they say.
+
+use std::io;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use evergate_process::telemetry;
+
+use crate::{demo, demo_application, logs, mail, run, trust, up};
+
+/// An access gateway that stays up.
+///
+/// Evergate stands in front of web applications, signs users in, decides on every request who may
+/// pass, and keeps doing so while its own services fail.
+#[derive(Debug, Parser)]
+#[command(name = "evergate", version, propagate_version = true, subcommand_required = true)]
+#[command(after_help = "Example:\n  evergate up")]
+pub struct Cli {
+    /// What is logged: a level, or levels by module such as `evergate_policy=debug,info`
+    #[arg(long, global = true, env = "EVERGATE_LOG", value_name = "FILTER", hide_env_values = true)]
+    pub log: Option<String>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the command can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start everything on this machine, and keep it running
+    Up(up::UpArguments),
+    /// Run one instance
+    Run(run::RunArguments),
+    /// Show the demo user's name, password and current code, or remove the demo
+    Demo(demo::DemoArguments),
+    /// Let this machine's browsers believe the installation's certificates
+    Trust(trust::TrustArguments),
+    /// Take back what `trust` did
+    Untrust(trust::TrustArguments),
+    /// Show the logs of the instances
+    Logs(logs::LogsArguments),
+    /// Read the mail that was written to files because no mail server is configured
+    Mail(mail::MailArguments),
+    /// Print completions for a shell
+    #[command(
+        after_help = "Example:\n  evergate completions bash > ~/.local/share/bash-completion/completions/evergate"
+    )]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// The demo application; `up` starts it.
+    #[command(hide = true)]
+    DemoApplication(demo_application::DemoApplicationArguments),
+}
+
+/// The arguments of every command that works on the local installation.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Installation {
+    /// The directory of the installation
+    #[arg(long, value_name = "DIR", default_value = "./evergate-data")]
+    pub data: PathBuf,
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// When that fails; the error says what the user is told.
+pub fn execute(cli: Cli) -> anyhow::Result<()> {
+    let filter = |default: &str| cli.log.clone().unwrap_or_else(|| default.to_owned());
+    match cli.command {
+        Command::Run(arguments) => {
+            telemetry::start_logs(&filter(telemetry::DEFAULT_FILTER))?;
+            run::run(&arguments)
+        }
+        Command::DemoApplication(arguments) => {
+            telemetry::start_logs(&filter(telemetry::DEFAULT_FILTER))?;
+            on_one_thread(demo_application::serve(&arguments))
+        }
+        Command::Up(arguments) => {
+            telemetry::start_logs(&filter("warn"))?;
+            on_one_thread(up::up(&arguments, cli.log.as_deref()))
+        }
+        Command::Demo(arguments) => on_one_thread(demo::demo(&arguments)),
+        Command::Trust(arguments) => trust::trust(&arguments),
+        Command::Untrust(arguments) => trust::untrust(&arguments),
+        Command::Logs(arguments) => on_one_thread(logs::show(&arguments)),
+        Command::Mail(arguments) => mail::mail(&arguments),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "evergate", &mut io::stdout());
+            Ok(())
+        }
+    }
+}
+
+/// One thread is enough for a command, and what it starts lives as long as that thread.
+fn on_one_thread(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(work)
+}

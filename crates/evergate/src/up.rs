@@ -1,0 +1,120 @@
+//! `evergate up`: the whole installation on this machine, under one supervisor.
+//!
+//! In order: the directory and its lock, what an earlier supervisor left running, the ports, the
+//! installation itself (made or completed), the shared listening socket, the child processes; then
+//! `up.json` follows what happens until a signal ends everything in order.
+
+mod announce;
+mod children;
+mod directory;
+mod network;
+mod ports;
+mod protect;
+mod readiness;
+mod up_file;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use evergate_administration::setup::{self, SetUp};
+use evergate_model::Host;
+use evergate_process::supervisor::{self, Supervisor};
+use evergate_process::{Clock, Lifecycle, limits};
+
+use self::children::Programs;
+use self::directory::Directory;
+use self::ports::Ports;
+use self::protect::Protect;
+use self::up_file::UpFile;
+
+pub use self::up_file::{FILE, Up};
+
+/// The arguments of `evergate up`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  evergate up\n  evergate up --protect wiki=http://127.0.0.1:3000")]
+pub struct UpArguments {
+    /// Where all state is kept; made at the first start
+    #[arg(long, value_name = "DIR", default_value = "./evergate-data")]
+    pub data: PathBuf,
+    /// Which instances there are; without it, two of each service
+    #[arg(long, value_name = "FILE")]
+    pub network: Option<PathBuf>,
+    /// Publish an application as NAME.DOMAIN, for users who know their password
+    #[arg(long, value_name = "NAME=URL")]
+    pub protect: Vec<Protect>,
+    /// The first of the ports; browsers use this one
+    #[arg(long, value_name = "PORT", default_value_t = 10443, value_parser = clap::value_parser!(u16).range(1..=65400))]
+    pub listen_base: u16,
+    /// The domain below which the hosts are named
+    #[arg(long, value_name = "DOMAIN", default_value = "localhost")]
+    pub domain: Host,
+    /// Make no demo application and no demo user at the first start
+    #[arg(long)]
+    pub no_demo: bool,
+}
+
+/// Runs the installation until a signal ends it.
+///
+/// # Errors
+/// When it cannot be started; what was there before is then unchanged.
+pub async fn up(arguments: &UpArguments, log: Option<&str>) -> anyhow::Result<()> {
+    let lifecycle = Lifecycle::new();
+    lifecycle.stop_on_signals().context("cannot listen to signals")?;
+    limits::raise_open_files().context("cannot raise the number of open files")?;
+    let network = network::read_or_built_in(arguments.network.as_deref())?;
+    let directory = Directory::take(&arguments.data)?;
+    up_file::remove_stale(&directory)?;
+    let ports = Ports::new(arguments.listen_base, &network);
+    let programs = Programs::find(directory.path(), log)?;
+    supervisor::end_orphans(programs.executable(), |arguments| programs.started(arguments)).await;
+    ports.check_free()?;
+
+    let topology = network::topology(&network, &ports);
+    let announcer = announce::Announcer::start(&topology);
+    let installation = setup::set_up(
+        &SetUp {
+            directory: directory.path().to_owned(),
+            topology: topology.clone(),
+            listeners: network::listeners(&network, &ports),
+            domain: arguments.domain.clone(),
+            public_port: ports.shared(),
+            resources: protect::resources(arguments, &ports)?,
+            demo: !arguments.no_demo,
+        },
+        &Clock::system(),
+    )
+    .await
+    .with_context(|| format!("cannot set the installation in `{}` up", directory.path().display()))?;
+
+    let shared = ports.open_shared()?;
+    let specs = programs.all(&network, &ports, &shared);
+    let supervisor = Supervisor::start(&lifecycle, specs, &directory.logs());
+    let up_file = UpFile::new(&directory, &topology, &ports, arguments, &installation);
+    let outcome = attend(&lifecycle, &supervisor, &directory, &topology, &up_file, announcer).await;
+    up_file.remove();
+    lifecycle.stop("ended");
+    supervisor.stop().await;
+    outcome
+}
+
+/// From the first start of the children to the signal.
+async fn attend(
+    lifecycle: &Lifecycle,
+    supervisor: &Supervisor,
+    directory: &Directory,
+    topology: &evergate_model::Topology,
+    up_file: &UpFile,
+    announcer: announce::Announcer,
+) -> anyhow::Result<()> {
+    let logs = directory.logs();
+    tokio::select! {
+        ready = readiness::wait(topology, supervisor.states(), &logs, &announcer) => ready?,
+        () = lifecycle.stopping() => return Ok(()),
+    }
+    up_file.write(&supervisor.states().borrow_and_update())?;
+    announcer.ready(up_file);
+    tokio::select! {
+        followed = up_file.follow(supervisor.states()) => followed,
+        () = lifecycle.stopping() => Ok(()),
+    }
+}

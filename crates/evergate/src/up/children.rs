@@ -1,0 +1,113 @@
+//! The command lines of the child processes.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use evergate_cluster::network::{Network, Planned};
+use evergate_model::Service;
+use evergate_process::supervisor::ChildSpec;
+
+use super::ports::{Ports, loopback};
+
+/// Access points go first, so that nobody's request meets a service that has gone; together the
+/// two stages stay below the 8 s of contract.md.
+const STOPPED_FIRST: (u8, Duration) = (0, Duration::from_millis(4800));
+const STOPPED_LAST: (u8, Duration) = (1, Duration::from_millis(2800));
+/// The words with which children are started.
+const RUN: &str = "run";
+const DEMO: &str = "demo-application";
+
+/// What is started, and on which directory.
+#[derive(Debug)]
+pub(super) struct Programs {
+    executable: PathBuf,
+    directory: PathBuf,
+    log: Option<String>,
+}
+
+impl Programs {
+    /// This very executable, by its path: a newer build in its place is what a restarted child runs.
+    pub(super) fn find(directory: &Path, log: Option<&str>) -> anyhow::Result<Self> {
+        let executable = std::env::current_exe().context("cannot find this executable")?;
+        Ok(Self { executable, directory: directory.to_owned(), log: log.map(str::to_owned) })
+    }
+
+    /// The executable.
+    pub(super) fn executable(&self) -> &Path {
+        &self.executable
+    }
+
+    /// Whether a process with these arguments can only be a child of an `up` on this directory.
+    pub(super) fn started(&self, arguments: &[OsString]) -> bool {
+        let is_child = arguments.first().is_some_and(|word| word == RUN || word == DEMO);
+        let here = [OsStr::new("--data"), self.directory.as_os_str()];
+        is_child && arguments.windows(2).any(|words| words == here)
+    }
+
+    /// Every child of the installation.
+    pub(super) fn all(&self, network: &Network, ports: &Ports, shared: &Arc<OwnedFd>) -> Vec<ChildSpec> {
+        let instances = network.instances().iter().map(|planned| self.instance(planned, shared));
+        let demo = ports.demo().zip(1..).map(|(port, number)| self.demo(number, port));
+        instances.chain(demo.filter(|_| self.has_demo())).collect()
+    }
+
+    /// The demo runs until `evergate demo remove` takes its file away.
+    fn has_demo(&self) -> bool {
+        self.directory.join(crate::demo::FILE).exists()
+    }
+
+    fn instance(&self, planned: &Planned, shared: &Arc<OwnedFd>) -> ChildSpec {
+        let name = planned.name.as_str();
+        let bootstrap = self.directory.join("instances").join(name).join("bootstrap.json");
+        let own = vec!["--bootstrap".into(), bootstrap.into_os_string()];
+        let mut child = self.child(&[RUN, name], own, name, STOPPED_LAST);
+        if planned.service == Service::AccessPoint {
+            child.socket = Some(Arc::clone(shared));
+            (child.stop_stage, child.stop_within) = STOPPED_FIRST;
+        }
+        child
+    }
+
+    fn demo(&self, number: u16, port: u16) -> ChildSpec {
+        let name = format!("welcome{number}");
+        let own = vec!["--listen".into(), loopback(port).to_string().into()];
+        self.child(&[DEMO, "--name", &name], own, &name, STOPPED_LAST)
+    }
+
+    fn child(&self, words: &[&str], own: Vec<OsString>, name: &str, stop: (u8, Duration)) -> ChildSpec {
+        let mut arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
+        arguments.extend(own);
+        arguments.extend(["--data".into(), self.directory.clone().into_os_string()]);
+        ChildSpec {
+            name: name.to_owned(),
+            program: self.executable.clone(),
+            arguments,
+            environment: self.log.iter().map(|log| ("EVERGATE_LOG".into(), log.into())).collect(),
+            socket: None,
+            stop_stage: stop.0,
+            stop_within: stop.1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_children_on_this_directory_are_known() {
+        let programs = Programs { executable: "/e".into(), directory: "/data/one".into(), log: None };
+        let network = Network::built_in();
+        let shared = Arc::new(std::net::TcpListener::bind("127.0.0.1:0").unwrap().into());
+        let children = programs.all(&network, &Ports::new(10_443, &network), &shared);
+        assert_eq!(children.len(), 10, "there is no demo file");
+        assert!(children.iter().all(|child| programs.started(&child.arguments)));
+        let elsewhere = Programs { directory: "/data".into(), ..programs };
+        assert!(!children.iter().any(|child| elsewhere.started(&child.arguments)));
+        assert!(!elsewhere.started(&["logs".into(), "--data".into(), "/data".into()]));
+    }
+}

@@ -1,0 +1,157 @@
+//! The directory of an installation: ours, writable, with room, and nobody else's at the moment.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use evergate_process::files;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::statvfs::statvfs;
+
+use crate::failure::hinted;
+
+/// Less room than this is not enough to start with.
+const ROOM: u64 = 32 << 20;
+const LOCK: &str = "lock";
+
+/// A directory that this process alone works on, until it ends.
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    /// Given back by the system when this process ends, however it ends.
+    _lock: Flock<File>,
+}
+
+impl Directory {
+    /// Makes the directory if need be and takes its lock.
+    pub(super) fn take(wanted: &Path) -> anyhow::Result<Self> {
+        let is_new = !wanted.exists();
+        files::make_private_directory(wanted)
+            .with_context(|| format!("cannot make the directory `{}`", wanted.display()))?;
+        let path = wanted
+            .canonicalize()
+            .with_context(|| format!("cannot find the directory `{}`", wanted.display()))?;
+        if !is_new {
+            refuse_foreign(&path)?;
+        }
+        let lock = lock(&path)?;
+        refuse_full(&path)?;
+        let directory = Self { path, _lock: lock };
+        for inner in [directory.logs(), directory.path.join("instances"), directory.path.join("mail")] {
+            files::make_private_directory(&inner)
+                .with_context(|| format!("cannot make the directory `{}`", inner.display()))?;
+        }
+        Ok(directory)
+    }
+
+    /// Its absolute path.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the logs are.
+    pub(super) fn logs(&self) -> PathBuf {
+        self.path.join("logs")
+    }
+}
+
+/// Nothing is written into a directory that holds somebody else's files.
+fn refuse_foreign(path: &Path) -> anyhow::Result<()> {
+    let entries =
+        std::fs::read_dir(path).with_context(|| format!("cannot read the directory `{}`", path.display()))?;
+    let is_empty = entries.map_while(Result::ok).next().is_none();
+    if is_empty || path.join(LOCK).exists() {
+        return Ok(());
+    }
+    Err(hinted(
+        format!("`{}` is not empty, and Evergate did not make what is in it", path.display()),
+        "choose a new directory with --data",
+    ))
+}
+
+fn lock(directory: &Path) -> anyhow::Result<Flock<File>> {
+    let path = directory.join(LOCK);
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .with_context(|| format!("cannot write in the directory `{}`", directory.display()))?;
+    let mut lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => lock,
+        Err((mut file, Errno::EWOULDBLOCK)) => return Err(taken(directory, &mut file)),
+        Err((_, error)) => {
+            return Err(io::Error::from(error)).with_context(|| format!("cannot lock `{}`", path.display()));
+        }
+    };
+    write_pid(&mut lock).with_context(|| format!("cannot write `{}`", path.display()))?;
+    Ok(lock)
+}
+
+fn write_pid(file: &mut File) -> io::Result<()> {
+    // Written over, then cut: a reader never finds it empty.
+    let text = format!("{}\n", std::process::id());
+    file.rewind()?;
+    file.write_all(text.as_bytes())?;
+    file.set_len(text.len() as u64)
+}
+
+fn taken(directory: &Path, file: &mut File) -> anyhow::Error {
+    let mut pid = String::new();
+    // Without its pid the message is poorer, but right.
+    drop(file.read_to_string(&mut pid));
+    let pid = pid.trim();
+    hinted(
+        format!("`{}` is in use by another `evergate up` (process {pid})", directory.display()),
+        format!(
+            "stop it with `kill {pid}`, or choose another directory with --data and other ports with --listen-base"
+        ),
+    )
+}
+
+fn refuse_full(directory: &Path) -> anyhow::Result<()> {
+    let status =
+        statvfs(directory).with_context(|| format!("cannot ask how full `{}` is", directory.display()))?;
+    let free = u64::from(status.blocks_available()).saturating_mul(u64::from(status.fragment_size()));
+    if free >= ROOM {
+        return Ok(());
+    }
+    Err(hinted(
+        format!(
+            "only {} MB are free in `{}`; {} MB are needed to start",
+            free >> 20,
+            directory.display(),
+            ROOM >> 20
+        ),
+        "free some space, or choose another directory with --data",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_taker_is_told_who_the_first_is() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("data");
+        let first = Directory::take(&path).unwrap();
+        let error = Directory::take(&path).unwrap_err().to_string();
+        assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
+        drop(first);
+        Directory::take(&path).unwrap();
+    }
+
+    #[test]
+    fn somebody_elses_directory_is_left_alone() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("thesis.txt"), "x").unwrap();
+        assert!(Directory::take(root.path()).unwrap_err().to_string().contains("is not empty"));
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1);
+    }
+}

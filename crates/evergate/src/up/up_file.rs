@@ -1,0 +1,235 @@
+//! `DIR/up.json`: where everything is at this moment, for commands and scripts (contract.md).
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use evergate_administration::setup::Installation;
+use evergate_model::{Service, Topology};
+use evergate_process::files;
+use evergate_process::supervisor::Children;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use super::UpArguments;
+use super::directory::Directory;
+use super::ports::{Ports, loopback};
+use crate::failure::hinted;
+
+/// The file's name.
+pub const FILE: &str = "up.json";
+
+/// What the file says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Up {
+    /// The supervisor's process id.
+    pub supervisor: u32,
+    /// The demo's address, or the portal's where there is no demo.
+    pub url: String,
+    /// The portal's address.
+    pub portal: String,
+    /// The console's address.
+    pub console: String,
+    /// The API's addresses.
+    pub api: Vec<String>,
+    /// The certificate that browsers must believe.
+    pub local_ca: PathBuf,
+    /// Who may administer.
+    pub administrator: Administrator,
+    /// The instances.
+    pub instances: Vec<RunningInstance>,
+    /// The servers of the demo application.
+    #[serde(default)]
+    pub demo: Vec<DemoServer>,
+}
+
+/// Who may administer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Administrator {
+    /// The name to sign in by.
+    pub name: String,
+    /// The file with the first password.
+    pub password_file: PathBuf,
+}
+
+/// An instance as it runs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunningInstance {
+    /// Its name.
+    pub name: String,
+    /// What it runs.
+    pub service: Service,
+    /// Callers prefer the lowest.
+    pub priority: u32,
+    /// Its process id.
+    pub pid: u32,
+    /// Where its callers reach it.
+    pub address: String,
+    /// Where it is asked how it is.
+    pub operations: String,
+}
+
+/// A server of the demo application.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DemoServer {
+    /// Its name.
+    pub name: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Where it listens.
+    pub address: String,
+}
+
+impl Up {
+    /// What the installation in `data` says of itself while it runs.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn read(data: &Path) -> anyhow::Result<Self> {
+        let path = data.join(FILE);
+        let text = files::read_if_present(&path)
+            .with_context(|| format!("cannot read `{}`", path.display()))?
+            .ok_or_else(|| {
+                hinted(
+                    format!("no installation is running in `{}`", data.display()),
+                    "start one with `evergate up`, or say --data DIR",
+                )
+            })?;
+        serde_json::from_slice(&text).with_context(|| format!("`{}` is damaged", path.display()))
+    }
+}
+
+/// Takes the file of a supervisor away that could not do it itself.
+pub(super) fn remove_stale(directory: &Directory) -> anyhow::Result<()> {
+    let path = directory.path().join(FILE);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove `{}`", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Keeps the file true.
+#[derive(Debug)]
+pub(super) struct UpFile {
+    path: PathBuf,
+    shape: Up,
+    topology: Topology,
+    demo: Vec<(String, String)>,
+}
+
+impl UpFile {
+    pub(super) fn new(
+        directory: &Directory,
+        topology: &Topology,
+        ports: &Ports,
+        arguments: &UpArguments,
+        installation: &Installation,
+    ) -> Self {
+        let url = |host: &str| format!("https://{host}.{}:{}/", arguments.domain, ports.shared());
+        let has_demo = directory.path().join(crate::demo::FILE).exists();
+        let api = |port: u16| format!("https://localhost:{port}/api/v1");
+        let shape = Up {
+            supervisor: std::process::id(),
+            url: url(if has_demo { "welcome" } else { "portal" }),
+            portal: url("portal"),
+            console: url("console"),
+            api: topology
+                .of(Service::Administration)
+                .filter_map(|instance| ports.own(&instance.name))
+                .map(api)
+                .collect(),
+            local_ca: installation.local_ca.clone(),
+            administrator: Administrator {
+                name: installation.administrator.clone(),
+                password_file: installation.password_file.clone(),
+            },
+            instances: Vec::new(),
+            demo: Vec::new(),
+        };
+        let demo = ports.demo().zip(1..).filter(|_| has_demo);
+        Self {
+            path: directory.path().join(FILE),
+            shape,
+            topology: topology.clone(),
+            demo: demo
+                .map(|(port, number)| (format!("welcome{number}"), loopback(port).to_string()))
+                .collect(),
+        }
+    }
+
+    /// Writes the file, if every instance has a process; one that has not will have one at once.
+    pub(super) fn write(&self, children: &Children) -> anyhow::Result<()> {
+        let Some(up) = self.at(children) else { return Ok(()) };
+        let mut text = serde_json::to_vec_pretty(&up)?;
+        text.push(b'\n');
+        files::write_public(&self.path, &text)
+            .with_context(|| format!("cannot write `{}`", self.path.display()))
+    }
+
+    /// Writes the file at every restart.
+    pub(super) async fn follow(&self, mut states: watch::Receiver<Children>) -> anyhow::Result<()> {
+        while states.changed().await.is_ok() {
+            let children = states.borrow_and_update().clone();
+            if let Err(error) = self.write(&children) {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "the state of the installation cannot be written"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the file away.
+    pub(super) fn remove(&self) {
+        if let Err(error) = std::fs::remove_file(&self.path)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::error!(%error, file = %self.path.display(), "cannot be removed");
+        }
+    }
+
+    /// The addresses, for people.
+    pub(super) fn addresses(&self) -> String {
+        let mut lines = vec![String::new()];
+        if !self.demo.is_empty() {
+            lines.push(format!(
+                "  demo     {}   (evergate demo shows name, password and code)",
+                self.shape.url
+            ));
+        }
+        lines.push(format!("  portal   {}", self.shape.portal));
+        lines.push(format!("  console  {}", self.shape.console));
+        let administrator = &self.shape.administrator;
+        let password = administrator.password_file.display();
+        lines.push(format!("           administrator `{}`, password in {password}", administrator.name));
+        lines.push(format!("  API      {}", self.shape.api.join(" ")));
+        lines.push(String::new());
+        lines.push("  Browsers warn until they know the local CA: evergate trust".to_owned());
+        lines.push(String::new());
+        lines.join("\n")
+    }
+
+    fn at(&self, children: &Children) -> Option<Up> {
+        let pid = |name: &str| children.get(name)?.pid;
+        let instances = self.topology.instances.iter().map(|instance| {
+            Some(RunningInstance {
+                name: instance.name.to_string(),
+                service: instance.service,
+                priority: instance.priority,
+                pid: pid(instance.name.as_str())?,
+                address: instance.address.clone(),
+                operations: instance.operations.clone(),
+            })
+        });
+        let demo = self.demo.iter().map(|(name, address)| {
+            Some(DemoServer { name: name.clone(), pid: pid(name)?, address: address.clone() })
+        });
+        Some(Up {
+            instances: instances.collect::<Option<_>>()?,
+            demo: demo.collect::<Option<_>>()?,
+            ..self.shape.clone()
+        })
+    }
+}

@@ -1,0 +1,157 @@
+//! `EndSession` and `RevokeSessions`: sessions that end before their time.
+
+use evergate_model::id::{ApiToken, Session, User};
+use evergate_model::{Host, Id, Name};
+use evergate_store::{Actor, Tx, sessions, users};
+use evergate_wire::convert::{ConvertError, parse, parse_optional};
+use evergate_wire::proto::{EndSessionReply, EndSessionRequest, RevokeSessionsReply, RevokeSessionsRequest};
+
+use crate::PolicyError;
+use crate::policy::Policy;
+
+pub(crate) async fn end(policy: &Policy, request: EndSessionRequest) -> Result<EndSessionReply, PolicyError> {
+    let host: Host = parse("host", &request.host)?;
+    let now = policy.now();
+    let claims = match policy.claims(&request.token, &host, now) {
+        // Nothing to end: it has ended, or never was.
+        Err(PolicyError::NoSession) => return Ok(EndSessionReply { position: 0 }),
+        claims => claims?,
+    };
+    let mut tx = policy.0.database.store()?.begin().await?;
+    let actor = Actor::User(claims.facts.user);
+    let number = sessions::revoke(&mut tx, &actor, now, claims.facts.session).await?;
+    finish(policy, tx).await?;
+    Ok(EndSessionReply { position: position(number) })
+}
+
+/// By whom it is asked, and what they may end.
+enum Asker {
+    /// A user, their own.
+    Owner(Id<User>),
+    /// Administration, anybody's.
+    Administration(Actor),
+}
+
+pub(crate) async fn revoke(
+    policy: &Policy,
+    request: RevokeSessionsRequest,
+    administration: Option<&Name>,
+) -> Result<RevokeSessionsReply, PolicyError> {
+    let asker = match administration {
+        Some(instance) => Asker::Administration(actor(&request.actor, instance)?),
+        None => {
+            let host: Host = parse("host", &request.host)?;
+            Asker::Owner(policy.claims(&request.token, &host, policy.now())?.facts.user)
+        }
+    };
+    let session: Option<Id<Session>> = parse_optional("session", &request.session)?;
+    let mut tx = policy.0.database.store()?.begin().await?;
+    let numbers = match session {
+        Some(session) => one(policy, &mut tx, &asker, session).await?,
+        None => all(policy, &mut tx, &asker, &request.user).await?,
+    };
+    finish(policy, tx).await?;
+    Ok(RevokeSessionsReply {
+        position: position(numbers.iter().max().copied()),
+        revoked: u32::try_from(numbers.len()).unwrap_or(u32::MAX),
+    })
+}
+
+/// One session; a user's own, where a user asks. Nobody learns of another's.
+async fn one(
+    policy: &Policy,
+    tx: &mut Tx,
+    asker: &Asker,
+    session: Id<Session>,
+) -> Result<Vec<u64>, PolicyError> {
+    let actor = match asker {
+        Asker::Administration(actor) => actor.clone(),
+        Asker::Owner(user) => {
+            let found = sessions::get(tx, session).await?;
+            if found.is_none_or(|found| found.facts.user != *user) {
+                return Ok(Vec::new());
+            }
+            Actor::User(*user)
+        }
+    };
+    Ok(sessions::revoke(tx, &actor, policy.now(), session).await?.into_iter().collect())
+}
+
+/// All of a user's.
+async fn all(policy: &Policy, tx: &mut Tx, asker: &Asker, user: &str) -> Result<Vec<u64>, PolicyError> {
+    let (actor, user) = match asker {
+        Asker::Owner(user) => (Actor::User(*user), *user),
+        Asker::Administration(actor) => match found(tx, user).await? {
+            Some(user) => (actor.clone(), user),
+            None => return Err(PolicyError::NoUser),
+        },
+    };
+    Ok(sessions::revoke_user(tx, &actor, policy.now(), user).await?)
+}
+
+/// A user by id or by name.
+pub(crate) async fn found(
+    connection: &mut evergate_store::Connection,
+    user: &str,
+) -> Result<Option<Id<User>>, PolicyError> {
+    if let Ok(id) = user.parse() {
+        return Ok(Some(id));
+    }
+    Ok(users::find_by_name(connection, user).await?.map(|user| user.id))
+}
+
+/// Commits, and has the log read at once.
+async fn finish(policy: &Policy, tx: Tx) -> Result<(), PolicyError> {
+    tx.commit().await?;
+    policy.0.cache.forget();
+    policy.0.log.wake();
+    Ok(())
+}
+
+/// Who did it, in the form in which [`Actor`] prints; administration itself where nobody is named.
+fn actor(text: &str, instance: &Name) -> Result<Actor, ConvertError> {
+    if text.is_empty() {
+        return Ok(Actor::Instance(instance.clone()));
+    }
+    if text == Actor::System.to_string() {
+        return Ok(Actor::System);
+    }
+    if let Some(user) = text.strip_prefix("administrator ") {
+        return Ok(Actor::Administrator(parse("actor", user)?));
+    }
+    if let Some(name) = text.strip_prefix("instance ") {
+        return Ok(Actor::Instance(parse("actor", name)?));
+    }
+    match text.parse::<Id<ApiToken>>() {
+        Ok(token) => Ok(Actor::ApiToken(token)),
+        Err(_) => Ok(Actor::User(parse("actor", text)?)),
+    }
+}
+
+fn position(number: Option<u64>) -> i64 {
+    i64::try_from(number.unwrap_or(0)).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use evergate_model::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn every_actor_is_read_as_it_prints() {
+        let now = Timestamp::from_seconds(1);
+        let instance: Name = "administration1".parse().unwrap();
+        for known in [
+            Actor::User(Id::new(now, [1; 10])),
+            Actor::Administrator(Id::new(now, [2; 10])),
+            Actor::ApiToken(Id::new(now, [3; 10])),
+            Actor::Instance("policy2".parse().unwrap()),
+            Actor::System,
+        ] {
+            assert_eq!(actor(&known.to_string(), &instance).unwrap(), known);
+        }
+        assert_eq!(actor("", &instance).unwrap(), Actor::Instance(instance.clone()));
+        assert!(actor("somebody", &instance).is_err());
+    }
+}

@@ -1,0 +1,188 @@
+//! A policy instance's life: joins, waits for its first rules and keys, serves, follows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use evergate_keys::KeyBundle;
+use evergate_model::snapshot::Snapshot;
+use evergate_process::{Instance, internal_listener};
+use evergate_store::{Changes, StoreError, sessions};
+use evergate_wire::authorization::GateLayer;
+use evergate_wire::feed::{Feed, KeyFile};
+use evergate_wire::joined;
+use evergate_wire::proto::policy_server::PolicyServer;
+
+use crate::policy::Policy;
+
+/// How often what was heard of activity is written.
+const ACTIVITY_PERIOD: Duration = Duration::from_secs(5);
+/// Sessions not heard of for so long are left to the database.
+const ACTIVITY_KEPT: Duration = Duration::from_secs(600);
+/// The log is written to disk at most so often.
+const LOG_KEPT_EVERY: Duration = Duration::from_secs(1);
+
+/// Serves until the process stops.
+///
+/// # Errors
+/// When the bootstrap file is not a policy instance's or its address cannot be bound.
+pub async fn serve(instance: Instance) -> anyhow::Result<()> {
+    let url = instance.bootstrap.database.clone().context("the bootstrap file has no `database`")?;
+    let joined = joined::join(&instance)?;
+    let (clock, lifecycle) = (instance.clock.clone(), instance.lifecycle.clone());
+    let policy = Policy::new(clock, lifecycle, instance.readiness.clone(), &instance.data);
+    policy.start(&url).await;
+    tokio::select! {
+        () = first(&policy, &joined.feed) => {}
+        () = instance.lifecycle.stopping() => return Ok(()),
+    }
+    instance
+        .lifecycle
+        .spawn_until_stop("follow rules and keys", follow(policy.clone(), instance.clone(), joined.feed));
+    let router = axum::Router::new()
+        .route_service("/evergate.Policy/{*call}", PolicyServer::new(policy))
+        .merge(internal_listener::heartbeat(&instance.readiness))
+        .layer(GateLayer);
+    internal_listener::bind_and_serve(&instance, router).await?;
+    instance.readiness.started();
+    tracing::info!("serving");
+    instance.lifecycle.stopping().await;
+    Ok(())
+}
+
+/// Waits until there are rules and keys that can be used.
+async fn first(policy: &Policy, feed: &Feed) {
+    let (mut snapshots, mut keys) = (feed.snapshots(), feed.keys());
+    loop {
+        let (snapshot, file) = (snapshots.borrow_and_update().clone(), keys.borrow_and_update().clone());
+        if let (Some(snapshot), Some(file)) = (snapshot, file) {
+            match apply(policy, &snapshot, &file) {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::error!(error = format!("{error:#}"), "what administration sent cannot be used")
+                }
+            }
+        }
+        tokio::select! {
+            _ = snapshots.changed() => {}
+            _ = keys.changed() => {}
+        }
+    }
+}
+
+/// Goes by each new snapshot and bundle of keys; by the last good ones where one cannot be used.
+async fn follow(policy: Policy, instance: Instance, feed: Feed) {
+    let (mut snapshots, mut keys) = (feed.snapshots(), feed.keys());
+    loop {
+        let (snapshot, file) = (snapshots.borrow_and_update().clone(), keys.borrow_and_update().clone());
+        if let (Some(snapshot), Some(file)) = (snapshot, file) {
+            match apply(&policy, &snapshot, &file) {
+                Ok(()) => instance.readiness.clear("rules"),
+                Err(error) => {
+                    tracing::error!(
+                        error = format!("{error:#}"),
+                        "what administration sent cannot be used; going on as before"
+                    );
+                    instance.readiness.degraded("rules", format!("{error:#}"));
+                }
+            }
+        }
+        tokio::select! {
+            changed = snapshots.changed() => if changed.is_err() { return },
+            changed = keys.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+fn apply(policy: &Policy, snapshot: &Arc<Snapshot>, file: &Arc<KeyFile>) -> anyhow::Result<()> {
+    let bundle: KeyBundle =
+        serde_json::from_slice(file.bundle.expose()).context("the key bundle is malformed")?;
+    policy.apply(snapshot, &bundle)?;
+    tracing::info!(version = snapshot.head.version, keys = bundle.generation, "rules and keys applied");
+    Ok(())
+}
+
+impl Policy {
+    /// Opens the database, if it can be opened now, reads the revocation log, and starts what goes on
+    /// in the background.
+    pub async fn start(&self, url: &str) {
+        let database = &self.0.database;
+        if database.open(url).await
+            && let Err(error) = database.read(|store| async move { self.0.log.read(&store).await }).await
+        {
+            tracing::warn!(%error, "starting with the revocation log as it was kept");
+        }
+        let lifecycle = &self.0.lifecycle;
+        lifecycle.spawn_until_stop("follow revocations", follow_log(self.clone(), url.to_owned()));
+        lifecycle.spawn_until_stop("keep revocations", keep_log(self.clone()));
+        lifecycle.spawn("write activity", write_activity(self.clone()));
+        lifecycle.spawn_until_stop("tidy", crate::tidying::tidy_forever(self.clone()));
+    }
+}
+
+/// Opens the database if that has not been done, and reads the log whenever the database changes.
+async fn follow_log(policy: Policy, url: String) {
+    let inner = &policy.0;
+    if inner.database.store().is_err() {
+        inner.database.open_at_last(&url).await;
+    }
+    let mut changes: Option<Changes> = None;
+    loop {
+        inner.cache.forget();
+        match inner.database.read(|store| async move { inner.log.read(&store).await }).await {
+            Ok(()) => {}
+            Err(error) => tracing::debug!(%error, "the revocation log could not be read"),
+        }
+        if changes.is_none() {
+            changes = match inner.database.store() {
+                Ok(store) => store.changes().await.ok(),
+                Err(_) => None,
+            };
+        }
+        let changed = async {
+            match &mut changes {
+                Some(changes) => changes.changed().await,
+                None => std::future::pending().await,
+            }
+        };
+        inner.log.due(changed).await;
+    }
+}
+
+/// Keeps the log on disk when it has grown.
+async fn keep_log(policy: Policy) {
+    let mut position = policy.0.log.follow();
+    while position.changed().await.is_ok() {
+        policy.0.log.keep();
+        tokio::time::sleep(LOG_KEPT_EVERY).await;
+    }
+}
+
+/// Writes activity in batches, and once more when the process stops.
+async fn write_activity(policy: Policy) {
+    loop {
+        let is_last = tokio::select! {
+            () = tokio::time::sleep(ACTIVITY_PERIOD) => false,
+            () = policy.0.lifecycle.stopping() => true,
+        };
+        if let Err(error) = write_batch(&policy).await {
+            tracing::debug!(%error, "activity could not be written yet");
+        }
+        if is_last {
+            return;
+        }
+    }
+}
+
+async fn write_batch(policy: &Policy) -> Result<(), StoreError> {
+    let batch = policy.0.activity.due();
+    if let (false, Ok(store)) = (batch.is_empty(), policy.0.database.store()) {
+        let mut tx = store.begin().await?;
+        for (session, at) in &batch {
+            sessions::seen(&mut tx, *session, *at).await?;
+        }
+        tx.commit().await?;
+    }
+    policy.0.activity.written(&batch, policy.now().minus(ACTIVITY_KEPT));
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! What the drill needs for its time: a user, a resource, an application behind it, a session.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use data_encoding::HEXLOWER;
+use http::{Request, Response, StatusCode, Uri};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use super::DrillError;
+use super::forms;
+use super::visitor::Visitor;
+use crate::api_client::{ApiClient, ApiError};
+use crate::load::{LoadClient, Way};
+use crate::running::Running;
+
+/// The name of the drill's user, group and resource.
+pub(super) const NAME: &str = "evergate-drill";
+/// What the drill's application answers.
+pub(super) const ANSWER: &str = "the drill's application\n";
+
+/// Everything a load needs; the application answers for as long as it lives.
+pub(super) struct Fixture {
+    pub(super) data: Running,
+    pub(super) client: Arc<LoadClient>,
+    /// The resource's address.
+    pub(super) resource: Uri,
+    /// A session's cookie for it, `name=value`.
+    pub(super) cookie: String,
+    /// Where a visitor without a session is sent.
+    pub(super) sign_in: Uri,
+    pub(super) password: String,
+    pub(super) token: String,
+    _application: JoinSet<()>,
+}
+
+impl Fixture {
+    pub(super) async fn make(running: &Running, api: &ApiClient) -> Result<Self, DrillError> {
+        let local_ca = std::fs::read(&running.local_ca)
+            .map_err(|source| ApiError::Read { path: running.local_ca.clone(), source })?;
+        let door = running.door().ok_or(DrillError::Addresses)?;
+        let host = running.host("drill").ok_or(DrillError::Addresses)?;
+        let resource: Uri =
+            format!("https://{host}:{}/", door.port()).parse().map_err(|_| DrillError::Addresses)?;
+        let (address, application) = application().await.map_err(DrillError::Application)?;
+        let password = HEXLOWER.encode(&rand::random::<[u8; 16]>());
+        remove(api).await?;
+        add(api, &host, address, &password).await?;
+        let client = Arc::new(LoadClient::new(&local_ca, door)?);
+        let (sign_in, cookie) = sign_in(&client, &resource, &password).await?;
+        Ok(Self {
+            data: running.clone(),
+            client,
+            resource,
+            cookie,
+            sign_in,
+            password,
+            token: api.token().expose().clone(),
+            _application: application,
+        })
+    }
+}
+
+async fn add(api: &ApiClient, host: &str, upstream: SocketAddr, password: &str) -> Result<(), ApiError> {
+    api.post("/users", &json!({ "name": NAME, "password": password })).await?;
+    api.post("/groups", &json!({ "name": NAME })).await?;
+    let resource = json!({
+        "hosts": [host],
+        "upstreams": [format!("http://{upstream}")],
+        "rule": format!("user(\"{NAME}\") and password"),
+        "permit_cache": "0s",
+    });
+    api.put(&format!("/resources/{NAME}"), &resource).await?;
+    Ok(())
+}
+
+/// Takes away what a drill made, also one that was interrupted.
+pub(super) async fn remove(api: &ApiClient) -> Result<(), ApiError> {
+    for path in [format!("/resources/{NAME}"), format!("/users/{NAME}"), format!("/groups/{NAME}")] {
+        match api.delete(&path).await {
+            Err(error) if !error.is(StatusCode::NOT_FOUND) => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Signs the drill's user in as a person does; where that begins, and the session's cookie.
+async fn sign_in(client: &LoadClient, resource: &Uri, password: &str) -> Result<(Uri, String), DrillError> {
+    let failed = |why: String| DrillError::SignIn(why);
+    let lost = |loss: crate::load::Loss| failed(loss.reason);
+    published(client, resource).await?;
+    let mut visitor = Visitor::new(client, Way::New);
+    let page = visitor.get(resource).await.map_err(lost)?;
+    let page = visitor.follow(page).await.map_err(lost)?;
+    let begin = page.url.clone();
+    if !forms::asks_for(&page.text(), "password") {
+        return Err(failed(format!("{} is no sign-in page (status {})", page.url, page.answer.status())));
+    }
+    let page = visitor.submit(&page, &[("name", NAME), ("password", password)]).await.map_err(lost)?;
+    let page = visitor.follow(page).await.map_err(lost)?;
+    if page.answer.body() != ANSWER.as_bytes() {
+        return Err(failed(format!("it led to {} (status {})", page.url, page.answer.status())));
+    }
+    let host = resource.host().unwrap_or_default();
+    let session =
+        visitor.cookie(host, "__Host-evergate").ok_or_else(|| failed("no cookie was set".to_owned()))?;
+    Ok((begin, format!("__Host-evergate={session}")))
+}
+
+/// Waits until every access point has the resource, its certificate included.
+async fn published(client: &LoadClient, resource: &Uri) -> Result<(), DrillError> {
+    let mut in_a_row = 0;
+    let mut last = String::new();
+    for _ in 0..200 {
+        let request = Request::get(resource).header("accept", "text/html").body(Bytes::new());
+        let request = request.map_err(|_| DrillError::Addresses)?;
+        match client.send(Way::New, request).await {
+            Ok(answer) if answer.status().is_redirection() => in_a_row += 1,
+            Ok(answer) => (in_a_row, last) = (0, format!("status {}", answer.status())),
+            Err(loss) => (in_a_row, last) = (0, loss.reason),
+        }
+        if in_a_row >= 20 {
+            return Ok(());
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    Err(DrillError::SignIn(format!("the resource was not published in time: {last}")))
+}
+
+/// The application behind the resource: one short answer to everything.
+async fn application() -> std::io::Result<(SocketAddr, JoinSet<()>)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let mut task = JoinSet::new();
+    task.spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            connections.spawn(async move {
+                let service = service_fn(|_: Request<Incoming>| async {
+                    Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from_static(
+                        ANSWER.as_bytes(),
+                    ))))
+                });
+                if let Err(error) =
+                    http1::Builder::new().serve_connection(TokioIo::new(stream), service).await
+                {
+                    tracing::debug!(%error, "a connection to the drill's application ended");
+                }
+            });
+            while connections.try_join_next().is_some() {}
+        }
+    });
+    Ok((address, task))
+}

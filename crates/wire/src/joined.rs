@@ -70,4 +70,4 @@ pub fn join(instance: &Instance) -> Result<Joined, FeedError> {
 }
 
 pub use renewal::install_stored;
-pub use reporter::describe;
+pub use reporter::{describe, heed};

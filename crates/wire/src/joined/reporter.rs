@@ -15,6 +15,8 @@ use crate::report::{InstanceReport, InstanceState, LinkReport};
 const PERIOD: Duration = Duration::from_secs(1);
 /// The reason of an instance that an administrator has asked to drain.
 const ASKED: &str = "asked-to-drain";
+/// Within this every caller has had three heartbeats.
+const NOTICED_AFTER: Duration = Duration::from_millis(1000);
 
 /// Reports until the process stops.
 pub(super) async fn report(instance: Instance, joined: Joined) {
@@ -73,9 +75,22 @@ async fn send(instance: &Instance, joined: &Joined, report: InstanceReport) {
             async move { client.report_status(request).await }
         })
         .await;
-    match sent.map(|reply| reply.wish()) {
-        Ok(Wish::Drain) => instance.readiness.not_ready(ASKED, "an administrator asked it to drain"),
-        Ok(Wish::Serve | Wish::Unspecified) => instance.readiness.clear(ASKED),
+    match sent {
+        Ok(reply) => heed(instance, reply.wish()).await,
         Err(error) => tracing::debug!(%error, "the status report was not taken"),
+    }
+}
+
+/// Does what administration asks of this instance. A restart is a drain that callers notice by
+/// their heartbeats (every 250 ms), and then an orderly end: the supervisor starts the next process.
+pub async fn heed(instance: &Instance, wish: Wish) {
+    match wish {
+        Wish::Serve | Wish::Unspecified => instance.readiness.clear(ASKED),
+        Wish::Drain => instance.readiness.not_ready(ASKED, "an administrator asked it to drain"),
+        Wish::Restart => {
+            instance.readiness.not_ready(ASKED, "an administrator asked it to restart");
+            tokio::time::sleep(NOTICED_AFTER).await;
+            instance.lifecycle.stop("an administrator asked for a restart");
+        }
     }
 }

@@ -1,0 +1,6 @@
+//! The REST API.
+use crate::office::Office;
+use axum::Router;
+pub(crate) fn router(_office: &Office) -> Router {
+    Router::new()
+}

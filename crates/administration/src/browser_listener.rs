@@ -1,0 +1,163 @@
+//! The listener by which browsers and API clients reach this instance directly, past the access
+//! points: TLS with the local CA's certificate for `localhost`.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use evergate_process::identity;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use rustls::ServerConfig;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt;
+
+use crate::office::Office;
+use crate::{Failure, certificates};
+
+/// So many connections at once.
+const CONNECTIONS: usize = 256;
+const HANDSHAKE: Duration = Duration::from_secs(5);
+const HEADERS: Duration = Duration::from_secs(10);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The address that a request to this listener came from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DirectClient(pub(crate) IpAddr);
+
+/// Listens on the bootstrap file's listeners until the process stops.
+pub(crate) async fn serve(office: &Office, router: Router) -> anyhow::Result<()> {
+    if office.instance.bootstrap.listeners.is_empty() {
+        return Ok(());
+    }
+    let certificate = Arc::new(Shown(ArcSwap::from_pointee(load(office).await?)));
+    let mut config = ServerConfig::builder_with_provider(identity::provider())
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::clone(&certificate) as _);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let server = Arc::new(Server {
+        acceptor: TlsAcceptor::from(Arc::new(config)),
+        router,
+        office: office.clone(),
+        room: Arc::new(Semaphore::new(CONNECTIONS)),
+    });
+    let lifecycle = &office.instance.lifecycle;
+    for source in &office.instance.bootstrap.listeners {
+        let listener = source.open().with_context(|| format!("cannot listen on {source:?}"))?;
+        let listener = TcpListener::from_std(listener)?;
+        lifecycle.spawn_until_stop("accept browsers", accept(Arc::clone(&server), listener));
+    }
+    lifecycle.spawn_until_stop("renew the browsers' certificate", renew(office.clone(), certificate));
+    Ok(())
+}
+
+/// The certificate that is shown; replaced while connections stand.
+#[derive(Debug)]
+struct Shown(ArcSwap<CertifiedKey>);
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+}
+
+async fn load(office: &Office) -> Result<CertifiedKey, Failure> {
+    let mut reading = office.store.read().await?;
+    let found = certificates::find(&mut reading, &office.vault, certificates::LOCALHOST)
+        .await?
+        .ok_or(Failure::Missing("certificate for `localhost`"))?;
+    let failed = Failure::crypto("certificate for `localhost`");
+    let chain = CertificateDer::pem_slice_iter(found.chain.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| failed(&error))?;
+    let key = PrivateKeyDer::from_pem_slice(found.key.as_bytes()).map_err(|error| failed(&error))?;
+    CertifiedKey::from_der(chain, key, &identity::provider()).map_err(|error| failed(&error))
+}
+
+/// The certificate is made anew long before it expires; with each revision there may be another.
+async fn renew(office: Office, shown: Arc<Shown>) {
+    let mut heads = office.heads.clone();
+    let mut revision = heads.borrow_and_update().revision;
+    while heads.changed().await.is_ok() {
+        let latest = heads.borrow_and_update().revision;
+        if latest == revision {
+            continue;
+        }
+        match load(&office).await {
+            Ok(certificate) => {
+                shown.0.store(Arc::new(certificate));
+                revision = latest;
+            }
+            Err(error) => tracing::warn!(error = crate::failure::chain(&error), "certificate not renewed"),
+        }
+    }
+}
+
+struct Server {
+    acceptor: TlsAcceptor,
+    router: Router,
+    office: Office,
+    room: Arc<Semaphore>,
+}
+
+async fn accept(server: Arc<Server>, listener: TcpListener) {
+    loop {
+        let Ok(room) = Arc::clone(&server.room).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, address)) => {
+                let one = Arc::clone(&server);
+                server.office.instance.lifecycle.spawn("browser connection", async move {
+                    one.converse(stream, address.ip()).await;
+                    drop(room);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+impl Server {
+    async fn converse(&self, stream: TcpStream, client: IpAddr) {
+        drop(stream.set_nodelay(true));
+        let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, self.acceptor.accept(stream)).await else {
+            return;
+        };
+        let router = self.router.clone();
+        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(DirectClient(client));
+            router.clone().oneshot(request)
+        });
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS);
+        builder.http2().timer(TokioTimer::new()).max_concurrent_streams(64).max_header_list_size(64 * 1024);
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        let outcome = tokio::select! {
+            outcome = connection.as_mut() => outcome,
+            () = self.office.instance.lifecycle.stopping() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = outcome {
+            tracing::debug!(error, "a browser's connection ended");
+        }
+    }
+}

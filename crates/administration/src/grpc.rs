@@ -1,0 +1,136 @@
+//! What instances ask administration for: snapshots, keys, certificates, and where they report.
+
+mod snapshots;
+
+use std::pin::Pin;
+
+use evergate_keys::certificate_authority::Issued;
+use evergate_model::{Name, Service};
+use evergate_process::identity::Peer;
+use evergate_store::instances::{self, Admission};
+use evergate_store::keys::Role;
+use evergate_store::{Actor, installation};
+use evergate_wire::proto::administration_server::Administration;
+use evergate_wire::proto::{
+    FetchKeysReply, FetchKeysRequest, FollowSnapshotsRequest, RenewCertificateReply, RenewCertificateRequest,
+    ReportStatusReply, ReportStatusRequest, SnapshotMessage, Wish,
+};
+use evergate_wire::report::InstanceReport;
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status};
+
+use crate::office::Office;
+use crate::setup::CERTIFICATES_KEPT;
+use crate::{Failure, authorities, bundles, publishing};
+
+/// The gRPC service.
+#[derive(Debug, Clone)]
+pub(crate) struct Grpc(pub(crate) Office);
+
+type Messages = Pin<Box<dyn Stream<Item = Result<SnapshotMessage, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl Administration for Grpc {
+    type FollowSnapshotsStream = Messages;
+
+    async fn follow_snapshots(
+        &self,
+        request: Request<FollowSnapshotsRequest>,
+    ) -> Result<Response<Messages>, Status> {
+        let audience = peer(&request)?.service;
+        let FollowSnapshotsRequest { epoch, revision } = request.into_inner();
+        Ok(Response::new(snapshots::follow(self.0.clone(), audience, epoch, revision)))
+    }
+
+    async fn fetch_keys(
+        &self,
+        request: Request<FetchKeysRequest>,
+    ) -> Result<Response<FetchKeysReply>, Status> {
+        let service = peer(&request)?.service;
+        let bundle = self.keys(service).await?;
+        Ok(Response::new(FetchKeysReply { bundle: bundle.into() }))
+    }
+
+    async fn renew_certificate(
+        &self,
+        request: Request<RenewCertificateRequest>,
+    ) -> Result<Response<RenewCertificateReply>, Status> {
+        let peer = peer(&request)?;
+        let issued = issue(&self.0, &request.get_ref().signing_request, &peer.instance, peer.service).await?;
+        tracing::info!(instance = %peer.instance, "certificate issued");
+        Ok(Response::new(RenewCertificateReply {
+            certificate: issued.chain,
+            not_after: issued.expires_at.as_milliseconds(),
+        }))
+    }
+
+    async fn report_status(
+        &self,
+        request: Request<ReportStatusRequest>,
+    ) -> Result<Response<ReportStatusReply>, Status> {
+        let peer = peer(&request)?;
+        let report: InstanceReport = serde_json::from_slice(&request.get_ref().report)
+            .map_err(|error| Status::invalid_argument(format!("not a report: {error}")))?;
+        if report.instance != peer.instance || report.service != peer.service {
+            return Err(Status::permission_denied("an instance reports on itself only"));
+        }
+        let wish = wish_for(&self.0, &report);
+        self.0.statuses.put(report, self.0.now());
+        Ok(Response::new(ReportStatusReply { wish: wish.into() }))
+    }
+}
+
+impl Grpc {
+    async fn keys(&self, service: Service) -> Result<Vec<u8>, Failure> {
+        let mut reading = self.0.store.read().await?;
+        let json = bundles::load_json(&mut reading, &self.0.vault, service).await?;
+        Ok(json.expose().clone())
+    }
+}
+
+/// The proven caller.
+fn peer<T>(request: &Request<T>) -> Result<Peer, Status> {
+    request.extensions().get::<Peer>().cloned().ok_or_else(|| Status::permission_denied("who are you"))
+}
+
+/// A certificate for an instance's own new key, admitted before it is answered. Only an instance of
+/// the topology gets one.
+pub(crate) async fn issue(
+    office: &Office,
+    signing_request: &str,
+    instance: &Name,
+    service: Service,
+) -> Result<Issued, Failure> {
+    let now = office.now();
+    let mut tx = office.store.begin().await?;
+    let topology = installation::get(&mut tx).await?.ok_or(Failure::Missing("installation"))?.topology;
+    if topology.find(instance).is_none_or(|known| known.service != service) {
+        return Err(Failure::NotFound(format!("instance `{instance}`")));
+    }
+    let authority = authorities::issuing(&mut tx, &office.vault, Role::Identity).await?;
+    let issued = authority
+        .issue_instance(signing_request, instance, service, now)
+        .map_err(|error| Failure::invalid("signing_request", error.to_string()))?;
+    let admission = Admission {
+        certificate: issued.fingerprint.clone(),
+        instance: instance.clone(),
+        service,
+        not_after: issued.expires_at,
+        admitted_at: now,
+    };
+    let actor = Actor::Instance(instance.clone());
+    instances::admit(&mut tx, &actor, now, &admission, CERTIFICATES_KEPT).await?;
+    publishing::publish_snapshots(&mut tx, &office.vault, now).await?;
+    tx.commit().await?;
+    Ok(issued)
+}
+
+/// What an instance is asked to do: a restart that it has not made yet, else what was said last.
+pub(crate) fn wish_for(office: &Office, report: &InstanceReport) -> Wish {
+    let heads = office.heads.borrow();
+    match heads.wishes.get(&report.instance) {
+        Some(wish) if wish.wish == "drain" => Wish::Drain,
+        Some(wish) if wish.wish == "restart" && report.since < wish.at => Wish::Restart,
+        _ => Wish::Serve,
+    }
+}

@@ -1,0 +1,126 @@
+//! Making an installation, and bringing an existing one up to what its operator wants now: at every
+//! start of `evergate up`, before any instance runs.
+//!
+//! What counts is the database; files are made from it. Killed at any moment, the next start
+//! finishes or begins again: secrets that are shown to people are written to their files first and
+//! used from there, everything else is one transaction, and bootstrap files are remade from it.
+
+mod bootstrap_files;
+mod demo;
+mod files;
+mod first_start;
+mod identities;
+mod reconcile;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use evergate_model::configuration::Resource;
+use evergate_model::{Host, Name, Timestamp, Topology};
+use evergate_process::Clock;
+use evergate_process::bootstrap::ListenerSource;
+use evergate_store::{Settings, Store};
+
+use crate::vault::Vault;
+
+pub use demo::DemoUser;
+pub(crate) use files::new_password;
+pub use files::{ADMINISTRATOR, API_TOKEN_FILE, DEMO_FILE, LOCAL_CA_FILE, PASSWORD_FILE, WRAPPING_KEY_FILE};
+pub(crate) use identities::KEPT as CERTIFICATES_KEPT;
+
+/// What the installation should be.
+#[derive(Debug, Clone)]
+pub struct SetUp {
+    /// Its directory: absolute, there, for its owner alone.
+    pub directory: PathBuf,
+    /// Its instances.
+    pub topology: Topology,
+    /// Where browsers and API clients reach access points and administration instances.
+    pub listeners: BTreeMap<Name, Vec<ListenerSource>>,
+    /// What the hosts of portal and console lie under. Counts at the first start; after that the
+    /// configuration says.
+    pub domain: Host,
+    /// The port that browsers use.
+    pub public_port: u16,
+    /// Resources to publish where there is none of that name; those that are there stay as they are.
+    pub resources: BTreeMap<Name, Resource>,
+    /// Whether the first start makes the demo user.
+    pub demo: bool,
+}
+
+/// What there is afterwards.
+#[derive(Debug, Clone)]
+pub struct Installation {
+    /// Whether it was made just now.
+    pub first_start: bool,
+    /// The certificate of the CA that browsers should believe.
+    pub local_ca: PathBuf,
+    /// The administrator's name.
+    pub administrator: String,
+    /// The file with the administrator's first password.
+    pub password_file: PathBuf,
+    /// The bootstrap file of each instance.
+    pub bootstrap_files: BTreeMap<Name, PathBuf>,
+}
+
+/// The URL of the database in an installation's directory.
+#[must_use]
+pub fn database_url(directory: &std::path::Path) -> String {
+    format!("sqlite:{}", directory.join("evergate.db").display())
+}
+
+/// The signed snapshot of one service as it lies in an installation's database.
+///
+/// # Errors
+/// When there is no installation in the directory, or it cannot be opened.
+pub async fn latest_snapshot(
+    directory: &std::path::Path,
+    audience: evergate_model::Service,
+) -> anyhow::Result<Vec<u8>> {
+    let vault = Vault::from_hex(&files::wrapping_key(directory, false)?)?;
+    let store = Store::open(&database_url(directory), Settings::default()).await?;
+    let newer = crate::publishing::newer_envelope(&mut *store.read().await?, &vault, audience, 0).await?;
+    store.close().await;
+    newer.map(|(_, envelope)| envelope).context("there is no snapshot")
+}
+
+/// Makes the installation or brings it up to date. No instance may run meanwhile.
+///
+/// # Errors
+/// When the directory cannot be written or is full, the database is another program's, or a wanted
+/// resource does not hold together with the configuration; nothing is damaged then.
+pub async fn set_up(wanted: &SetUp, clock: &Clock) -> anyhow::Result<Installation> {
+    let directory = &wanted.directory;
+    let is_new = !directory.join("evergate.db").exists();
+    let wrapping_key = files::wrapping_key(directory, is_new)?;
+    let vault = Vault::from_hex(&wrapping_key).context("the wrapping key cannot be used")?;
+    let settings = Settings { create: true, ..Settings::default() };
+    let store = Store::open(&database_url(directory), settings)
+        .await
+        .with_context(|| format!("cannot open the database in `{}`", directory.display()))?;
+    let outcome = write(wanted, &store, &vault, &wrapping_key, clock.now()).await;
+    store.close().await;
+    outcome
+}
+
+async fn write(
+    wanted: &SetUp,
+    store: &Store,
+    vault: &Vault,
+    wrapping_key: &evergate_model::Secret<String>,
+    now: Timestamp,
+) -> anyhow::Result<Installation> {
+    store.migrate().await.context("the database cannot be brought up to date")?;
+    let first_start = first_start::make_if_absent(store, vault, wanted, now).await?;
+    let identities = reconcile::reconcile(store, vault, wanted, now).await?;
+    let bootstrap_files = bootstrap_files::write(store, vault, wanted, wrapping_key, identities).await?;
+    let local_ca = files::write_local_ca(store, &wanted.directory).await?;
+    Ok(Installation {
+        first_start,
+        local_ca,
+        administrator: ADMINISTRATOR.to_owned(),
+        password_file: wanted.directory.join(PASSWORD_FILE),
+        bootstrap_files,
+    })
+}

@@ -54,8 +54,10 @@ impl PolicyError {
         match self {
             Self::Field(_) => (Code::InvalidArgument, None),
             Self::NotAllowed => (Code::PermissionDenied, None),
-            // An instance with a newer configuration may know it: the caller tries another.
-            Self::NoResource(..) | Self::NoHost(..) => (Code::Unavailable, None),
+            // It comes out of an access point's snapshot: an instance with as new a one knows it.
+            Self::NoResource(..) => (Code::Unavailable, None),
+            // It comes out of an address bar.
+            Self::NoHost(..) => (Code::NotFound, None),
             Self::NoUser => (Code::FailedPrecondition, None),
             Self::NoSession => (Code::Unauthenticated, None),
             Self::NoHandOver => (Code::NotFound, None),

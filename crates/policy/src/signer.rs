@@ -115,13 +115,14 @@ mod tests {
         let mut bundle = KeyBundle::generate(Service::Policy, NOW);
         let before = bundle.public_keys().unwrap();
         let first = bundle.active(Purpose::SessionToken).unwrap().id;
-        let commands = rotation::handle(&bundle, Purpose::SessionToken, Event::Emergency, NOW, None);
-        bundle.apply(&commands, NOW);
+        for event in [Event::Begin, Event::Confirmed { generation: u64::MAX }] {
+            let sessions = std::time::Duration::from_secs(60);
+            let commands = rotation::handle(&bundle, Purpose::SessionToken, event, NOW, sessions);
+            bundle.apply(&commands, NOW);
+        }
         let second = bundle.active(Purpose::SessionToken).unwrap().id;
         assert_ne!(first, second);
-        if bundle.of(Purpose::SessionToken).any(|key| key.id == first) {
-            assert_eq!(choose(&bundle, Purpose::SessionToken, &before).unwrap().id, first);
-        }
+        assert_eq!(choose(&bundle, Purpose::SessionToken, &before).unwrap().id, first);
         let after = bundle.public_keys().unwrap();
         assert_eq!(choose(&bundle, Purpose::SessionToken, &after).unwrap().id, second);
     }

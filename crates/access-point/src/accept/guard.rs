@@ -1,0 +1,229 @@
+//! The bytes of one client connection on their way to hyper: framing is checked, time limits are
+//! kept with one timer per connection, which is read only when nothing moves.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+use super::framing::{Framing, Phase};
+use crate::settings::Settings;
+
+/// What the requests of a connection tell its guard.
+#[derive(Debug, Default)]
+pub(crate) struct Activity {
+    in_hand: AtomicU32,
+    is_tunnel: AtomicBool,
+}
+
+impl Activity {
+    /// A request is in hand until the answer to this call is dropped.
+    #[must_use]
+    pub(crate) fn begin(self: &Arc<Self>) -> InHand {
+        self.in_hand.fetch_add(1, Ordering::Relaxed);
+        InHand(Arc::clone(self))
+    }
+
+    /// Whether no request is in hand.
+    #[must_use]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.in_hand.load(Ordering::Relaxed) == 0
+    }
+
+    /// What follows is not HTTP any more (WebSocket).
+    pub(crate) fn becomes_tunnel(&self) {
+        self.is_tunnel.store(true, Ordering::Relaxed);
+    }
+
+    fn is_tunnel(&self) -> bool {
+        self.is_tunnel.load(Ordering::Relaxed)
+    }
+}
+
+/// A request in hand.
+#[derive(Debug)]
+pub(crate) struct InHand(Arc<Activity>);
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        self.0.in_hand.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A client connection under guard.
+#[derive(Debug)]
+pub(crate) struct Guard<Io> {
+    io: Io,
+    activity: Arc<Activity>,
+    /// Absent on HTTP/2, whose frames have lengths.
+    framing: Option<Framing>,
+    is_poisoned: bool,
+    timer: Pin<Box<Sleep>>,
+    limits: Limits,
+    ticks: Ticks,
+}
+
+/// The limits, in ticks.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    tick: Duration,
+    head: u32,
+    idle: u32,
+    stall: u32,
+}
+
+/// For how many ticks a thing has lasted.
+#[derive(Debug, Default)]
+struct Ticks {
+    head: u32,
+    idle: u32,
+    stalled_write: u32,
+    has_written: bool,
+    is_writing: bool,
+}
+
+impl<Io> Guard<Io> {
+    /// Guards `io`; its framing is followed unless the client speaks HTTP/2.
+    #[must_use]
+    pub(crate) fn new(io: Io, is_http2: bool, activity: Arc<Activity>, settings: &Settings) -> Self {
+        let tick = settings.tick;
+        let ticks = |limit: Duration| {
+            u32::try_from(limit.as_nanos() / tick.as_nanos().max(1)).unwrap_or(u32::MAX).max(1)
+        };
+        Self {
+            io,
+            activity,
+            framing: (!is_http2).then(Framing::default),
+            is_poisoned: false,
+            timer: Box::pin(tokio::time::sleep(tick)),
+            limits: Limits {
+                tick,
+                head: ticks(settings.head),
+                idle: ticks(settings.idle),
+                stall: ticks(settings.stall),
+            },
+            ticks: Ticks::default(),
+        }
+    }
+
+    /// Looks at the timer; an error when a limit has been passed.
+    fn poll_limits(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        while self.timer.as_mut().poll(context).is_ready() {
+            self.timer.as_mut().reset(Instant::now() + self.limits.tick);
+            self.tick()?;
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self) -> io::Result<()> {
+        let is_in_head = self.framing.as_ref().is_some_and(|framing| framing.phase() == Phase::Head);
+        let is_idle = !is_in_head && self.activity.is_idle();
+        let is_stalled = self.ticks.is_writing && !std::mem::take(&mut self.ticks.has_written);
+        let count = |ticks: &mut u32, goes_on: bool, limit: u32| {
+            *ticks = if goes_on { *ticks + 1 } else { 0 };
+            *ticks > limit
+        };
+        let too_long = [
+            count(&mut self.ticks.head, is_in_head && !self.activity.is_tunnel(), self.limits.head),
+            count(&mut self.ticks.idle, is_idle, self.limits.idle),
+            count(&mut self.ticks.stalled_write, is_stalled, self.limits.stall),
+        ];
+        if too_long.contains(&true) { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+    }
+
+    /// Follows what was just read. Where it must not go on, the offending byte becomes a NUL, which
+    /// no head and no chunk size may hold: hyper answers 400 or fails the body, and closes.
+    fn follow(&mut self, buffer: &mut ReadBuf<'_>, before: usize) {
+        let Some(framing) = self.framing.as_mut().filter(|_| !self.activity.is_tunnel()) else { return };
+        let read = buffer.filled().get(before..).unwrap_or_default();
+        let Err(violation) = framing.follow(read) else {
+            if framing.phase() != Phase::Head {
+                self.ticks.head = 0;
+            }
+            return;
+        };
+        tracing::debug!(error = %violation.error, "request refused");
+        let at = before + violation.at;
+        buffer.set_filled(at + 1);
+        if let Some(byte) = buffer.filled_mut().get_mut(at) {
+            *byte = 0;
+        }
+        self.is_poisoned = true;
+    }
+}
+
+impl<Io: AsyncRead + Unpin> AsyncRead for Guard<Io> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.is_poisoned {
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        match Pin::new(&mut this.io).poll_read(context, buffer) {
+            Poll::Pending => {
+                this.poll_limits(context)?;
+                Poll::Pending
+            }
+            Poll::Ready(outcome) => {
+                outcome?;
+                this.follow(buffer, before);
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+}
+
+impl<Io: Unpin> Guard<Io> {
+    fn wrote<T>(&mut self, context: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        self.ticks.is_writing = outcome.is_pending();
+        if outcome.is_pending() {
+            self.poll_limits(context)?;
+        } else {
+            self.ticks.has_written = true;
+        }
+        outcome
+    }
+}
+
+impl<Io: AsyncWrite + Unpin> AsyncWrite for Guard<Io> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let outcome = Pin::new(&mut this.io).poll_write(context, bytes);
+        this.wrote(context, outcome)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let outcome = Pin::new(&mut this.io).poll_write_vectored(context, slices);
+        this.wrote(context, outcome)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let outcome = Pin::new(&mut this.io).poll_flush(context);
+        this.wrote(context, outcome)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let outcome = Pin::new(&mut this.io).poll_shutdown(context);
+        this.wrote(context, outcome)
+    }
+}

@@ -1,0 +1,119 @@
+//! One client connection: TLS, HTTP/1.1 or HTTP/2, and how it ends.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::Arc;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use crate::accept::framing::LONGEST_HEAD;
+use crate::accept::guard::{Activity, Guard};
+use crate::desk::{Desk, Mode, Origin};
+use crate::settings::Settings;
+
+/// Streams of one HTTP/2 connection at a time.
+const STREAMS: u32 = 128;
+
+/// A thread's way of serving connections.
+#[derive(Clone)]
+pub(crate) struct Serving {
+    /// Where requests are answered.
+    pub(crate) desk: Desk,
+    /// The limits.
+    pub(crate) settings: Arc<Settings>,
+    /// Whether connections are to end.
+    pub(crate) mode: watch::Receiver<Mode>,
+}
+
+/// Serves a connection until it ends.
+pub(crate) async fn serve(stream: TcpStream, client: IpAddr, tls: Option<TlsAcceptor>, serving: Serving) {
+    // Answers are written whole: waiting for more would only delay them.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "connection gone before it began");
+        return;
+    }
+    let Some(tls) = tls else {
+        return serve_http(stream, client, false, serving).await;
+    };
+    match tokio::time::timeout(serving.settings.head, tls.accept(stream)).await {
+        Ok(Ok(stream)) => {
+            let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            serve_http(stream, client, is_http2, serving).await;
+        }
+        Ok(Err(error)) => tracing::debug!(%error, %client, "TLS handshake failed"),
+        Err(_) => tracing::debug!(%client, "TLS handshake took too long"),
+    }
+}
+
+async fn serve_http<Io>(io: Io, client: IpAddr, is_http2: bool, serving: Serving)
+where
+    Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let Serving { desk, settings, mode } = serving;
+    let activity = Arc::new(Activity::default());
+    let io = TokioIo::new(Guard::new(io, is_http2, Arc::clone(&activity), &settings));
+    let place = Arc::new((desk, Origin { client, activity }));
+    let service = service_fn(move |request: Request<Incoming>| {
+        let place = Arc::clone(&place);
+        async move { Ok::<_, Infallible>(place.0.answer(&place.1, request).await) }
+    });
+    let outcome = if is_http2 {
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS)
+            .max_header_list_size(u32::try_from(LONGEST_HEAD).unwrap_or(u32::MAX))
+            .max_send_buf_size(64 * 1024)
+            .initial_stream_window_size(256 * 1024)
+            .initial_connection_window_size(1024 * 1024)
+            .keep_alive_interval(settings.idle / 3)
+            .serve_connection(io, service);
+        let mut connection = pin!(connection);
+        tokio::select! {
+            biased;
+            outcome = connection.as_mut() => outcome,
+            () = left(mode) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        }
+    } else {
+        let connection = http1::Builder::new()
+            .max_buf_size(2 * LONGEST_HEAD)
+            .serve_connection(io, service)
+            .with_upgrades();
+        let mut connection = pin!(connection);
+        tokio::select! {
+            biased;
+            outcome = connection.as_mut() => outcome,
+            () = left_and_idle(mode, &settings) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(%error, %client, "connection ended");
+    }
+}
+
+/// Resolves when connections are to end.
+async fn left(mut mode: watch::Receiver<Mode>) {
+    // An error means that the process ends: the same.
+    drop(mode.wait_for(|mode| *mode != Mode::Serving).await);
+}
+
+/// The same for HTTP/1.1, which cannot say that it ends but with an answer: a request that is on
+/// its way on an idle connection is waited for a little.
+async fn left_and_idle(mode: watch::Receiver<Mode>, settings: &Settings) {
+    left(mode).await;
+    tokio::time::sleep(settings.drain_idle).await;
+}

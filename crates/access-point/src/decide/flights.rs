@@ -1,0 +1,103 @@
+//! One question to policy at a time per session and resource: who comes while it is on its way
+//! waits for its answer, and uses it if it fits.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use evergate_model::RequestFacts;
+use tokio::sync::watch;
+
+use super::permits::{Grant, Pair};
+use super::policy::{Answer, AnswerVerdict, NoAnswer};
+
+/// How a question was answered.
+pub(crate) type Outcome = Result<Arc<Judgement>, NoAnswer>;
+
+/// An answer, and the grant that it makes if it is a permit.
+#[derive(Debug)]
+pub(crate) struct Judgement {
+    /// What policy said.
+    pub(crate) answer: Answer,
+    /// What follows from it.
+    pub(crate) grant: Option<Arc<Grant>>,
+}
+
+/// The questions on their way.
+#[derive(Debug, Default)]
+pub(crate) struct Flights(Mutex<BTreeMap<Pair, Flight>>);
+
+/// A question on its way.
+#[derive(Debug, Clone)]
+pub(crate) struct Flight {
+    facts: Arc<RequestFacts>,
+    outcome: watch::Receiver<Option<Outcome>>,
+}
+
+/// A question's end, for whoever carries it.
+#[derive(Debug)]
+pub(crate) struct Landing {
+    flights: Arc<Flights>,
+    /// Absent for a flight that nobody can join.
+    pair: Option<Pair>,
+    outcome: watch::Sender<Option<Outcome>>,
+}
+
+impl Flights {
+    /// The question that is on its way for this pair.
+    #[must_use]
+    pub(crate) fn current(&self, pair: &Pair) -> Option<Flight> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(pair).cloned()
+    }
+
+    /// Begins a question. Others can join it if `is_open`, and if none is on its way for the pair.
+    #[must_use]
+    pub(crate) fn begin(
+        self: &Arc<Self>,
+        pair: &Pair,
+        facts: Arc<RequestFacts>,
+        is_open: bool,
+    ) -> (Flight, Landing) {
+        let (sender, outcome) = watch::channel(None);
+        let flight = Flight { facts, outcome };
+        let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = is_open && !flights.contains_key(pair);
+        if is_first {
+            flights.insert(pair.clone(), flight.clone());
+        }
+        drop(flights);
+        let pair = is_first.then(|| pair.clone());
+        (flight, Landing { flights: Arc::clone(self), pair, outcome: sender })
+    }
+}
+
+impl Landing {
+    /// Gives everyone the outcome.
+    pub(crate) fn land(self, outcome: Outcome) {
+        self.outcome.send_replace(Some(outcome));
+    }
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        if let Some(pair) = &self.pair {
+            self.flights.0.lock().unwrap_or_else(PoisonError::into_inner).remove(pair);
+        }
+    }
+}
+
+impl Flight {
+    /// Waits for the outcome.
+    pub(crate) async fn outcome(mut self) -> Outcome {
+        match self.outcome.wait_for(Option::is_some).await.map(|outcome| outcome.clone()) {
+            Ok(Some(outcome)) => outcome,
+            _ => Err(NoAnswer::Away("the question was abandoned".to_owned())),
+        }
+    }
+
+    /// Whether this flight's answer is also the answer for `facts`.
+    #[must_use]
+    pub(crate) fn answers(&self, answer: &Answer, facts: &RequestFacts) -> bool {
+        let is_permit = matches!(answer.verdict, AnswerVerdict::Permit(_));
+        *self.facts == *facts || is_permit && answer.reads.hold_for(facts)
+    }
+}

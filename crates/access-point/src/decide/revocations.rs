@@ -1,0 +1,95 @@
+//! Follows the revocation log of policy, so that a revoked session is refused here within a second.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use evergate_model::Timestamp;
+use evergate_process::Clock;
+use futures_util::StreamExt;
+
+use super::policy::{LogStep, LogStream, Policy};
+use super::sessions::Sessions;
+
+/// Policy sends a beat every 250 ms; a stream that says nothing for so long is silent.
+const SILENCE: Duration = Duration::from_secs(1);
+/// Between two attempts to open the stream.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How far this access point has followed the log, and whether it still hears it.
+#[derive(Debug)]
+pub(crate) struct Log {
+    position: AtomicI64,
+    heard_at: AtomicI64,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { position: AtomicI64::new(0), heard_at: AtomicI64::new(i64::MIN) }
+    }
+}
+
+impl Log {
+    /// The position up to which revocations are known here.
+    #[must_use]
+    pub(crate) fn position(&self) -> i64 {
+        self.position.load(Ordering::Acquire)
+    }
+
+    /// Whether the stream has been silent for a second.
+    #[must_use]
+    pub(crate) fn is_silent(&self, now: Timestamp) -> bool {
+        let heard_at = Timestamp::from_milliseconds(self.heard_at.load(Ordering::Relaxed));
+        now.since(heard_at) > SILENCE
+    }
+
+    /// Takes a step: its revocations first, then the position that says they are known.
+    pub(crate) fn take(&self, step: LogStep, sessions: &Sessions, now: Timestamp) {
+        for revocation in step.revocations {
+            tracing::info!(session = %revocation.session, "session revoked");
+            sessions.end(revocation);
+        }
+        self.position.fetch_max(step.position, Ordering::Release);
+        self.heard_at.store(now.as_milliseconds(), Ordering::Relaxed);
+    }
+}
+
+/// Follows until dropped: reopens the stream, at another instance, when it breaks or falls silent.
+pub(crate) async fn follow(policy: Arc<dyn Policy>, log: Arc<Log>, sessions: Arc<Sessions>, clock: Clock) {
+    loop {
+        match policy.follow_revocations(log.position()).await {
+            Ok(stream) => read(stream, &log, &sessions, &clock).await,
+            Err(error) => tracing::debug!(%error, "the revocation log cannot be followed"),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn read(mut stream: LogStream, log: &Log, sessions: &Sessions, clock: &Clock) {
+    while let Ok(Some(step)) = tokio::time::timeout(SILENCE, stream.next()).await {
+        log.take(step, sessions, clock.now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use evergate_model::Id;
+
+    use super::super::sessions::Revocation;
+    use super::*;
+
+    #[test]
+    fn a_log_is_silent_until_it_is_heard_and_a_second_later_again() {
+        let (log, sessions) = (Log::default(), Sessions::default());
+        let at = Timestamp::from_milliseconds;
+        assert!(log.is_silent(at(5000)));
+        let session = Id::new(at(1), [1; 10]);
+        let life = sessions.life(session);
+        let revocations = vec![Revocation { session, forget_at: at(9000) }];
+        log.take(LogStep { revocations, position: 7 }, &sessions, at(5000));
+        assert!(life.has_ended() && log.position() == 7);
+        assert!(!log.is_silent(at(6000)) && log.is_silent(at(6001)));
+        log.take(LogStep { revocations: Vec::new(), position: 3 }, &sessions, at(6001));
+        assert_eq!(log.position(), 7, "an instance that lies behind takes nothing back");
+    }
+}

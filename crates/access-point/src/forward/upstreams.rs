@@ -1,0 +1,250 @@
+//! The servers of one resource, in order of preference: the failover engine, driven by the
+//! outcomes of requests.
+//!
+//! While every server is well, requests only read one flag; the engine is asked, and told, from
+//! the first failure until all is well again.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use evergate_failover::engine::{Command, Event, Failure, PoolStatus, Settings, State};
+use evergate_failover::shell::tell;
+use evergate_failover::{Engine, Member, MemberId};
+use evergate_model::topology::Mode;
+use evergate_process::Clock;
+
+use super::server::{Server, UrlError};
+
+/// The servers of one resource.
+#[derive(Debug)]
+pub(crate) struct Upstreams {
+    /// The link's name in metrics and status: `upstream/NAME`.
+    pub(crate) link: String,
+    mode: Mode,
+    servers: Vec<Arc<Server>>,
+    engine: Mutex<Engine>,
+    /// Every server is up and may be preferred.
+    is_steady: AtomicBool,
+    clock: Clock,
+}
+
+/// One request at one server: its outcome must be told, or it counts as abandoned.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    upstreams: Arc<Upstreams>,
+    server: Arc<Server>,
+    /// When it began, if the engine was told.
+    started: Option<evergate_model::Timestamp>,
+    is_told: bool,
+}
+
+impl Upstreams {
+    /// The servers at these URLs; those that `before` had keep their connections.
+    ///
+    /// # Errors
+    /// When one of them is not the URL of a server.
+    pub(crate) fn new(
+        name: &str,
+        urls: &[String],
+        mode: Mode,
+        before: Option<&Self>,
+        clock: &Clock,
+    ) -> Result<Self, UrlError> {
+        let known = |url: &String| {
+            let servers = before.map_or(&[][..], |before| &before.servers);
+            servers.iter().find(|server| server.member.as_str() == url).cloned()
+        };
+        let server = |url: &String| known(url).map_or_else(|| Server::from_url(url).map(Arc::new), Ok);
+        let servers = urls.iter().map(server).collect::<Result<Vec<_>, _>>()?;
+        let member =
+            |(order, url): (usize, &String)| Member::new(url, url, u32::try_from(order).unwrap_or(u32::MAX));
+        let members = urls.iter().enumerate().map(member).collect();
+        let engine = Engine::new(members, mode, Settings::without_heartbeats(), clock.now());
+        let link = format!("upstream/{name}");
+        tell::tell_all(&link, &engine);
+        Ok(Self {
+            link,
+            mode,
+            servers,
+            engine: Mutex::new(engine),
+            is_steady: AtomicBool::new(true),
+            clock: clock.clone(),
+        })
+    }
+
+    /// Whether these are the servers at `urls`, used by `mode`.
+    #[must_use]
+    pub(crate) fn are(&self, urls: &[String], mode: Mode) -> bool {
+        self.mode == mode
+            && self.servers.iter().map(|server| server.member.as_str()).eq(urls.iter().map(String::as_str))
+    }
+
+    /// The servers, in order of preference.
+    #[must_use]
+    pub(crate) fn servers(&self) -> &[Arc<Server>] {
+        &self.servers
+    }
+
+    /// What the pool is now.
+    #[must_use]
+    pub(crate) fn status(&self) -> PoolStatus {
+        self.engine().status(self.clock.now())
+    }
+
+    /// The server that gets the next attempt; `None` when all were `tried`.
+    #[must_use]
+    pub(crate) fn choose(self: &Arc<Self>, tried: &[MemberId]) -> Option<Attempt> {
+        if tried.is_empty() && self.is_steady.load(Ordering::Relaxed) {
+            return self.preferred().map(|server| self.attempt(server, None));
+        }
+        let now = self.clock.now();
+        let mut engine = self.engine();
+        let id = engine.pick(tried, rand::random(), now)?;
+        let commands = engine.handle(Event::Started { member: id.clone() }, now);
+        drop(engine);
+        self.tell(&commands);
+        let server = self.servers.iter().find(|server| server.member == id)?;
+        Some(self.attempt(server, Some(now)))
+    }
+
+    /// The server for a request while all are well.
+    fn preferred(&self) -> Option<&Arc<Server>> {
+        match self.mode {
+            Mode::Failover => self.servers.first(),
+            Mode::Balance => {
+                let one = || {
+                    let index = rand::random_range(0..self.servers.len().max(1));
+                    self.servers.get(index)
+                };
+                let (first, second) = (one()?, one()?);
+                let load = |server: &Server| server.in_hand.load(Ordering::Relaxed);
+                Some(if load(second) < load(first) { second } else { first })
+            }
+        }
+    }
+
+    fn attempt(
+        self: &Arc<Self>,
+        server: &Arc<Server>,
+        started: Option<evergate_model::Timestamp>,
+    ) -> Attempt {
+        server.in_hand.fetch_add(1, Ordering::Relaxed);
+        Attempt { upstreams: Arc::clone(self), server: Arc::clone(server), started, is_told: false }
+    }
+
+    /// Time passed: a hold-down may be over. To be called every second.
+    pub(crate) fn tick(&self) {
+        if !self.is_steady.load(Ordering::Relaxed) {
+            self.handle(Event::Tick);
+        }
+    }
+
+    fn handle(&self, event: Event) {
+        let now = self.clock.now();
+        let mut engine = self.engine();
+        let commands = engine.handle(event, now);
+        let is_well = engine
+            .status(now)
+            .candidates
+            .iter()
+            .all(|candidate| candidate.state == State::Up && candidate.held_until.is_none());
+        self.is_steady.store(is_well, Ordering::Relaxed);
+        drop(engine);
+        self.tell(&commands);
+    }
+
+    fn tell(&self, commands: &[Command]) {
+        for command in commands {
+            tell::tell(&self.link, command);
+        }
+    }
+
+    fn engine(&self) -> MutexGuard<'_, Engine> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Attempt {
+    /// Where the request goes.
+    #[must_use]
+    pub(crate) fn server(&self) -> &Arc<Server> {
+        &self.server
+    }
+
+    /// The server answered.
+    pub(crate) fn answered(mut self) {
+        self.is_told = true;
+        if let Some(started) = self.started {
+            self.upstreams.handle(Event::Answered { member: self.server.member.clone(), started });
+        }
+    }
+
+    /// The server did not answer; it is not to be tried again for this request.
+    pub(crate) fn failed(mut self, failure: Failure) -> MemberId {
+        self.is_told = true;
+        let member = self.server.member.clone();
+        let started = self.started.unwrap_or_else(|| {
+            self.upstreams.handle(Event::Started { member: member.clone() });
+            self.upstreams.clock.now()
+        });
+        self.upstreams.handle(Event::Failed { member: member.clone(), started, failure });
+        member
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.server.in_hand.fetch_sub(1, Ordering::Relaxed);
+        if !self.is_told && self.started.is_some() {
+            self.upstreams.handle(Event::Abandoned { member: self.server.member.clone() });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use evergate_model::Timestamp;
+    use evergate_process::clock::ManualClock;
+
+    use super::*;
+
+    fn upstreams(mode: Mode) -> (ManualClock, Arc<Upstreams>) {
+        let hands = ManualClock::new(Timestamp::from_seconds(1000));
+        let urls = ["http://a:1".to_owned(), "http://b:1".to_owned()];
+        let upstreams = Upstreams::new("wiki", &urls, mode, None, &hands.clock()).unwrap();
+        (hands, Arc::new(upstreams))
+    }
+
+    fn chosen(upstreams: &Arc<Upstreams>, tried: &[MemberId]) -> String {
+        let attempt = upstreams.choose(tried).unwrap();
+        let name = attempt.server().member.to_string();
+        attempt.answered();
+        name
+    }
+
+    #[test]
+    fn a_refused_request_goes_to_the_next_server_and_returns_when_the_first_is_steady() {
+        let (hands, upstreams) = upstreams(Mode::Failover);
+        assert_eq!(chosen(&upstreams, &[]), "http://a:1");
+        let tried = [upstreams.choose(&[]).unwrap().failed(Failure::Refused)];
+        assert_eq!(chosen(&upstreams, &tried), "http://b:1");
+        assert_eq!(chosen(&upstreams, &[]), "http://b:1");
+        assert!(upstreams.choose(&["http://a:1".into(), "http://b:1".into()]).is_none());
+        // The wait is over: one request tries it, and finds it well.
+        hands.advance(Duration::from_secs(60));
+        upstreams.tick();
+        assert_eq!(chosen(&upstreams, &[]), "http://a:1");
+        assert!(upstreams.is_steady.load(Ordering::Relaxed));
+        assert_eq!(upstreams.status().failovers, 2);
+    }
+
+    #[test]
+    fn balanced_servers_share_the_requests() {
+        let (_, upstreams) = upstreams(Mode::Balance);
+        let held = upstreams.choose(&[]).unwrap();
+        let names: Vec<_> = (0..100).map(|_| chosen(&upstreams, &[])).collect();
+        assert!(names.iter().filter(|name| **name != held.server().member.to_string()).count() > 25);
+    }
+}

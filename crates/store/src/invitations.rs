@@ -80,3 +80,20 @@ pub async fn forget(tx: &mut Tx, before: Timestamp) -> Result<u64, StoreError> {
         .await?
         .rows_affected())
 }
+
+/// Whether the user followed an invitation after `since`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn accepted_since(
+    connection: &mut Connection,
+    user: Id<User>,
+    since: Timestamp,
+) -> Result<bool, StoreError> {
+    Ok(sqlx::query("select user_id from invitations where user_id = $1 and used_at > $2 limit 1")
+        .bind(user.to_string())
+        .bind(since.as_milliseconds())
+        .fetch_optional(connection)
+        .await?
+        .is_some())
+}

@@ -1,0 +1,65 @@
+//! `/account/soft-tokens`: the authenticator apps, and removing one.
+
+use axum::extract::RawQuery;
+use axum::response::Response;
+use bytes::Bytes;
+use evergate_pages::Moment;
+use evergate_pages::account::{SoftToken, SoftTokens};
+use evergate_store::Actor;
+use evergate_store::credentials::{self, Credential, Sort};
+use http::StatusCode;
+
+use super::{enter_to_change, notify, overview, own_form, viewer};
+use crate::answer;
+use crate::error::Error;
+use crate::visit::Visit;
+
+pub(super) const PATH: &str = "/account/soft-tokens";
+
+/// `GET /account/soft-tokens`.
+pub(crate) async fn get(visit: Visit, RawQuery(query): RawQuery) -> Response {
+    let outcome = page(&visit, query.as_deref().unwrap_or_default()).await;
+    visit.finish(outcome)
+}
+
+/// `POST /account/soft-tokens`: removes one.
+pub(crate) async fn post(visit: Visit, body: Bytes) -> Response {
+    let outcome = remove(&visit, &body).await;
+    visit.finish(outcome)
+}
+
+async fn page(visit: &Visit, query: &str) -> Result<Response, Error> {
+    let entered = enter_to_change(visit, PATH).await?;
+    let mut connection = visit.site.store.read().await?;
+    let all = credentials::list(&mut connection, entered.signed.facts.user).await?;
+    let soft_tokens = all.iter().filter(|credential| credential.sort == Sort::Totp).map(soft_token).collect();
+    let viewer = viewer(visit, &entered.signed);
+    Ok(answer::page(StatusCode::OK, &SoftTokens { viewer, notice: overview::done(query), soft_tokens }))
+}
+
+fn soft_token(credential: &Credential) -> SoftToken {
+    SoftToken {
+        id: credential.id.to_string(),
+        label: credential.label.clone(),
+        added: Moment(credential.created_at),
+        used: credential.used_at.map(Moment),
+    }
+}
+
+async fn remove(visit: &Visit, body: &[u8]) -> Result<Response, Error> {
+    let entered = enter_to_change(visit, PATH).await?;
+    let (form, effect) = own_form(visit, &entered.signed, body)?;
+    let wanted = form.get("remove").parse().map_err(|_| Error::Malformed("There is no such app."))?;
+    let user = entered.signed.facts.user;
+    let mut tx = visit.site.store.begin().await?;
+    let all = credentials::list(&mut tx, user).await?;
+    // Only soft tokens are removed here; whoever repeats the request finds it gone.
+    if all.iter().any(|credential| credential.id == wanted && credential.sort == Sort::Totp) {
+        credentials::remove(&mut tx, &Actor::User(user), visit.now, user, wanted).await?;
+        tx.commit().await?;
+        notify(visit, &entered.signed, &effect, "An authenticator app was removed.").await;
+    } else {
+        drop(tx);
+    }
+    Ok(answer::redirect("/account/soft-tokens?done=removed"))
+}

@@ -1,5 +1,7 @@
 //! Builds everything once and runs the tests, kind by kind; the last line counts.
 
+mod fuzz;
+
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -19,6 +21,8 @@ pub(crate) enum Kind {
     EndToEnd,
     /// The same with Chromium.
     Browser,
+    /// Each fuzz target for half a minute; wants a nightly toolchain.
+    Fuzz,
     /// The end-to-end tests at full size, with figures; takes long and wants an idle machine.
     Soak,
 }
@@ -56,6 +60,9 @@ struct Count {
 
 /// Runs the tests of one kind, or of all kinds but soak.
 pub(crate) fn run(workspace: &Workspace, kind: Option<Kind>, filter: Option<&str>) -> Result<()> {
+    if kind == Some(Kind::Fuzz) {
+        return fuzz::run(workspace, filter);
+    }
     let programs = build(workspace)?;
     let mut count = Count::default();
     let mut broken = Vec::new();
@@ -108,7 +115,7 @@ fn run_program(program: &Program, kind: Kind, filter: Option<&str>, count: &mut 
     command.current_dir(&program.directory).env("CARGO_MANIFEST_DIR", &program.directory);
     command.env("INSTA_UPDATE", "no").args(filter).stdout(Stdio::piped());
     match kind {
-        Kind::Unit => {}
+        Kind::Unit | Kind::Fuzz => {}
         // They measure, and share two cores: one at a time.
         Kind::EndToEnd | Kind::Browser => _ = command.arg("--test-threads=1"),
         Kind::Soak => _ = command.args(["--test-threads=1", "--ignored", "--nocapture"]),

@@ -166,6 +166,24 @@ impl Identity {
         Ok(())
     }
 
+    /// Uses another certificate and key if it is valid for longer than the present one; whether it
+    /// is.
+    ///
+    /// # Errors
+    /// As [`Identity::replace`].
+    pub fn replace_if_newer(
+        &self,
+        certificate: &str,
+        key: &evergate_model::Secret<String>,
+    ) -> Result<bool, IdentityError> {
+        let own = Own::from_pem(certificate, key, &self.0.me, &self.0.provider)?;
+        let is_newer = own.not_after > self.own().not_after;
+        if is_newer {
+            self.0.own.store(own);
+        }
+        Ok(is_newer)
+    }
+
     /// Believes exactly these certificates from now on; connections of others are closed.
     pub fn set_admitted(&self, admitted: Vec<Admitted>) {
         let writing = self.0.writing.lock().unwrap_or_else(PoisonError::into_inner);

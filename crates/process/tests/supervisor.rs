@@ -79,7 +79,10 @@ async fn stages_end_one_after_the_other_and_the_stubborn_are_killed() {
     let directory = tempfile::tempdir().unwrap();
     let order = directory.path().join("order");
     let script = |name: &str| {
-        format!("trap 'echo {name} >> {}; exit 0' TERM; echo up; while :; do sleep 0.05; done", order.display())
+        format!(
+            "trap 'echo {name} >> {}; exit 0' TERM; echo up; while :; do sleep 0.05; done",
+            order.display()
+        )
     };
     let specs = vec![
         shell("late", &script("late"), 1),
@@ -124,7 +127,9 @@ async fn a_program_that_is_not_there_is_tried_again_and_the_reason_told() {
     let supervisor = Supervisor::start(&Lifecycle::new(), vec![spec], directory.path());
     let mut states = supervisor.states();
     until(&mut states, |children| {
-        children.get("one").is_some_and(|one| one.last_end.as_deref().is_some_and(|end| end.contains("No such file")))
+        children
+            .get("one")
+            .is_some_and(|one| one.last_end.as_deref().is_some_and(|end| end.contains("No such file")))
     })
     .await;
     supervisor.stop().await;

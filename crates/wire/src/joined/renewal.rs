@@ -24,7 +24,8 @@ struct Stored {
     key: String,
 }
 
-/// Uses the certificate that an earlier run of this instance received, if it is there and good.
+/// Uses the certificate that an earlier run of this instance received, if it is there, good, and
+/// newer than the one in the bootstrap file (which is made anew after a month of standing still).
 pub fn install_stored(instance: &Instance) -> bool {
     let path = instance.data.join(CERTIFICATE_FILE);
     let Ok(bytes) = std::fs::read(&path) else { return false };
@@ -32,13 +33,13 @@ pub fn install_stored(instance: &Instance) -> bool {
         serde_json::from_slice::<Stored>(&bytes).map_err(|error| error.to_string()).and_then(|stored| {
             instance
                 .identity
-                .replace(&stored.certificate, &Secret::new(stored.key))
+                .replace_if_newer(&stored.certificate, &Secret::new(stored.key))
                 .map_err(|error| error.to_string())
         });
-    if let Err(error) = &installed {
+    installed.unwrap_or_else(|error| {
         tracing::warn!(file = %path.display(), error, "certificate left aside");
-    }
-    installed.is_ok()
+        false
+    })
 }
 
 /// Renews until the process stops.

@@ -26,8 +26,8 @@ pub(crate) async fn end(policy: &Policy, request: EndSessionRequest) -> Result<E
 
 /// By whom it is asked, and what they may end.
 enum Asker {
-    /// A user, their own.
-    Owner(Id<User>),
+    /// A user in this session: their own.
+    Owner(Id<User>, Id<Session>),
     /// Administration, anybody's.
     Administration(Actor),
 }
@@ -41,14 +41,15 @@ pub(crate) async fn revoke(
         Some(instance) => Asker::Administration(actor(&request.actor, instance)?),
         None => {
             let host: Host = parse("host", &request.host)?;
-            Asker::Owner(policy.claims(&request.token, &host, policy.now())?.facts.user)
+            let facts = policy.claims(&request.token, &host, policy.now())?.facts;
+            Asker::Owner(facts.user, facts.session)
         }
     };
     let session: Option<Id<Session>> = parse_optional("session", &request.session)?;
     let mut tx = policy.0.database.store()?.begin().await?;
     let numbers = match session {
         Some(session) => one(policy, &mut tx, &asker, session).await?,
-        None => all(policy, &mut tx, &asker, &request.user).await?,
+        None => many(policy, &mut tx, &asker, &request.user).await?,
     };
     finish(policy, tx).await?;
     Ok(RevokeSessionsReply {
@@ -57,36 +58,34 @@ pub(crate) async fn revoke(
     })
 }
 
-/// One session; a user's own, where a user asks. Nobody learns of another's.
+/// One session; a user's own, where a user asks. Nobody learns whether another's exists.
 async fn one(
     policy: &Policy,
     tx: &mut Tx,
     asker: &Asker,
     session: Id<Session>,
 ) -> Result<Vec<u64>, PolicyError> {
+    let found = sessions::get(tx, session).await?.ok_or(PolicyError::NoSuchSession)?;
     let actor = match asker {
         Asker::Administration(actor) => actor.clone(),
-        Asker::Owner(user) => {
-            let found = sessions::get(tx, session).await?;
-            if found.is_none_or(|found| found.facts.user != *user) {
-                return Ok(Vec::new());
-            }
-            Actor::User(*user)
-        }
+        Asker::Owner(user, _) if found.facts.user == *user => Actor::User(*user),
+        Asker::Owner(..) => return Err(PolicyError::NoSuchSession),
     };
     Ok(sessions::revoke(tx, &actor, policy.now(), session).await?.into_iter().collect())
 }
 
-/// All of a user's.
-async fn all(policy: &Policy, tx: &mut Tx, asker: &Asker, user: &str) -> Result<Vec<u64>, PolicyError> {
-    let (actor, user) = match asker {
-        Asker::Owner(user) => (Actor::User(*user), *user),
-        Asker::Administration(actor) => match found(tx, user).await? {
-            Some(user) => (actor.clone(), user),
-            None => return Err(PolicyError::NoUser),
-        },
-    };
-    Ok(sessions::revoke_user(tx, &actor, policy.now(), user).await?)
+/// All of a user's, for administration; for a user all others of their own than the one they are in.
+async fn many(policy: &Policy, tx: &mut Tx, asker: &Asker, user: &str) -> Result<Vec<u64>, PolicyError> {
+    let now = policy.now();
+    match asker {
+        Asker::Owner(user, kept) => {
+            Ok(sessions::revoke_others(tx, &Actor::User(*user), now, *user, *kept).await?)
+        }
+        Asker::Administration(actor) => {
+            let user = found(tx, user).await?.ok_or(PolicyError::NoUser)?;
+            Ok(sessions::revoke_user(tx, actor, now, user).await?)
+        }
+    }
 }
 
 /// A user by id or by name.

@@ -28,6 +28,9 @@ pub enum PolicyError {
     /// The token is not good, or its session has ended.
     #[error("the session has ended")]
     NoSession,
+    /// There is no such session, or it is none of the caller's.
+    #[error("there is no such session")]
+    NoSuchSession,
     /// The hand-over was used, has expired, is for another browser, or never was.
     #[error("the hand-over is not good any more")]
     NoHandOver,
@@ -60,7 +63,7 @@ impl PolicyError {
             Self::NoHost(..) => (Code::NotFound, None),
             Self::NoUser => (Code::FailedPrecondition, None),
             Self::NoSession => (Code::Unauthenticated, None),
-            Self::NoHandOver => (Code::NotFound, None),
+            Self::NoHandOver | Self::NoSuchSession => (Code::NotFound, None),
             Self::NotYet | Self::DatabaseAway => (Code::Unavailable, None),
             Self::Store(StoreError::OtherEffect(_)) => {
                 (Code::AlreadyExists, Some("the effect key was used before for something else"))

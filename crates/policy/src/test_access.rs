@@ -3,7 +3,7 @@
 
 use evergate_model::factor::ProvenFactor;
 use evergate_model::id::Session;
-use evergate_model::{Factor, Host, Id, Name, RequestFacts, SessionFacts, Timestamp};
+use evergate_model::{Factor, Host, Id, Name, NormalPath, RequestFacts, SessionFacts, Timestamp};
 use evergate_store::{groups, users};
 use evergate_wire::convert::{self, parse};
 use evergate_wire::proto::{AccessTest, TestAccessReply, TestAccessRequest};
@@ -30,7 +30,7 @@ pub(crate) async fn test(
         user(policy, &rules, &request.user_name, at).await?
     } else {
         let host: Host = parse("host", &request.host)?;
-        policy.session(&request.token, &host, now).await?
+        Some(policy.session(&request.token, &host, now).await?.ok_or(PolicyError::NoSession)?)
     };
     let session = session.map(|session| SessionFacts {
         factors: evergate_store::sessions::merge(session.factors, &assumed),
@@ -38,6 +38,7 @@ pub(crate) async fn test(
     });
     let mut tests = Vec::new();
     for name in resources(&rules, &request.resources)? {
+        let facts = if is_administration { facts.clone() } else { front_page(&rules, &name, &facts) };
         tests.push(one(&rules, &name, session.as_ref(), &facts, at, is_administration)?);
     }
     Ok(TestAccessReply { tests })
@@ -48,6 +49,15 @@ fn resources(rules: &Rules, names: &[String]) -> Result<Vec<Name>, PolicyError> 
         return Ok(rules.configuration.resources.keys().cloned().collect());
     }
     names.iter().map(|name| Ok(parse("resources", name)?)).collect()
+}
+
+/// The same request for the front page of a resource: what the portal's links lead to.
+fn front_page(rules: &Rules, name: &Name, facts: &RequestFacts) -> RequestFacts {
+    let host = rules.configuration.resources.get(name).and_then(|resource| resource.hosts.first());
+    let mut facts = facts.clone();
+    facts.host = host.cloned().unwrap_or(facts.host);
+    facts.path = NormalPath::new("/").unwrap_or(facts.path);
+    facts
 }
 
 fn one(

@@ -346,9 +346,8 @@ async fn users_see_and_end_their_own_sessions_and_administration_anybodys() {
         session: session.to_owned(),
         ..proto::RevokeSessionsRequest::default()
     };
-    let theirs =
-        at.two.revoke_sessions(request(Service::Authentication, revoke(&bob.session))).await.unwrap();
-    assert_eq!(theirs.into_inner().revoked, 0, "nobody ends another's");
+    let theirs = at.two.revoke_sessions(request(Service::Authentication, revoke(&bob.session))).await;
+    assert_eq!(theirs.unwrap_err().code(), Code::NotFound, "nobody ends another's");
     let by_administration = proto::RevokeSessionsRequest {
         user: "bob".to_owned(),
         actor: "system".to_owned(),
@@ -356,8 +355,43 @@ async fn users_see_and_end_their_own_sessions_and_administration_anybodys() {
     };
     let reply = at.two.revoke_sessions(request(Service::Administration, by_administration)).await.unwrap();
     assert_eq!((reply.get_ref().revoked, reply.get_ref().position), (1, 1));
+    let other = at.open_session(&at.one, key(), &["password"]).await.unwrap();
+    let others = at.one.revoke_sessions(request(Service::Authentication, revoke(""))).await.unwrap();
+    assert_eq!((others.get_ref().revoked, others.get_ref().position), (1, 2), "the user's own stays");
+    let token_of_other = proto::ListSessionsRequest {
+        token: other.token,
+        host: PORTAL.to_owned(),
+        ..proto::ListSessionsRequest::default()
+    };
+    at.until("the other session is known to have ended", || async {
+        let call = request(Service::Authentication, token_of_other.clone());
+        at.two.list_sessions(call).await.is_err_and(|status| status.code() == Code::Unauthenticated)
+    })
+    .await;
     let own = at.one.revoke_sessions(request(Service::Authentication, revoke(&mine.session))).await.unwrap();
-    assert_eq!((own.get_ref().revoked, own.get_ref().position), (1, 2));
+    assert_eq!((own.get_ref().revoked, own.get_ref().position), (1, 3));
+}
+
+#[tokio::test]
+async fn the_portal_lists_what_its_user_may_reach() {
+    let at = Installation::new().await;
+    let token = at.open_session(&at.one, key(), &["password"]).await.unwrap().token;
+    let list = |token: &str| {
+        request(
+            Service::Authentication,
+            proto::TestAccessRequest {
+                token: token.to_owned(),
+                host: PORTAL.to_owned(),
+                facts: decide_request("", "", PORTAL).into_inner().facts,
+                ..proto::TestAccessRequest::default()
+            },
+        )
+    };
+    let tests = at.one.test_access(list(&token)).await.unwrap().into_inner().tests;
+    let shown: Vec<String> = tests.iter().map(|test| word(test.decision.as_ref().unwrap())).collect();
+    assert_eq!(shown, ["permit ", "totp"]);
+    assert!(tests.iter().all(|test| test.because.is_empty()), "why is for administrators");
+    assert_eq!(at.one.test_access(list("v1.x")).await.unwrap_err().code(), Code::Unauthenticated);
 }
 
 #[tokio::test]

@@ -217,11 +217,36 @@ pub async fn revoke_user(
     now: Timestamp,
     user: Id<UserKind>,
 ) -> Result<Vec<u64>, StoreError> {
+    revoke_all(tx, actor, now, user, None).await
+}
+
+/// Ends all sessions of a user but one; the numbers in the log of revocations.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn revoke_others(
+    tx: &mut Tx,
+    actor: &Actor,
+    now: Timestamp,
+    user: Id<UserKind>,
+    kept: Id<SessionKind>,
+) -> Result<Vec<u64>, StoreError> {
+    revoke_all(tx, actor, now, user, Some(kept)).await
+}
+
+async fn revoke_all(
+    tx: &mut Tx,
+    actor: &Actor,
+    now: Timestamp,
+    user: Id<UserKind>,
+    kept: Option<Id<SessionKind>>,
+) -> Result<Vec<u64>, StoreError> {
     let ids: Vec<Id<SessionKind>> = sqlx::query(
-        "select id from sessions where user_id = $1 and ended_at is null and ends_at > $2 order by id",
+        "select id from sessions where user_id = $1 and ended_at is null and ends_at > $2 and id <> $3 order by id",
     )
     .bind(user.to_string())
     .bind(now.as_milliseconds())
+    .bind(kept.map(|kept| kept.to_string()).unwrap_or_default())
     .fetch_all(&mut **tx)
     .await?
     .iter()

@@ -196,16 +196,35 @@ fn understood(answer: &Response<Bytes>) -> Result<Value, ApiError> {
     if status.is_success() {
         return Ok(body);
     }
-    let text = |name: &str| body.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
-    let problems = body.get("problems").and_then(Value::as_array).into_iter().flatten();
+    let text = |name: &str| text_of(&body, name);
+    let list = |name: &str| body.get(name).and_then(Value::as_array).into_iter().flatten();
     Err(ApiError::Refused {
         status,
         message: text("error").unwrap_or_else(|| format!("refused with status {status}")),
-        problems: problems
-            .map(|problem| problem.as_str().map_or_else(|| problem.to_string(), ToOwned::to_owned))
-            .collect(),
+        problems: list("problems").map(problem).chain(list("changes").map(change)).collect(),
         hint: text("hint"),
     })
+}
+
+fn text_of(value: &Value, name: &str) -> Option<String> {
+    value.get(name).and_then(Value::as_str).map(ToOwned::to_owned)
+}
+
+/// One thing that is wrong: a text, or a message with its place.
+fn problem(problem: &Value) -> String {
+    match (problem.as_str(), text_of(problem, "message"), text_of(problem, "place")) {
+        (Some(text), ..) => text.to_owned(),
+        (None, Some(message), Some(place)) if !place.is_empty() => format!("{place}: {message}"),
+        (None, Some(message), _) => message,
+        (None, None, _) => problem.to_string(),
+    }
+}
+
+/// One value that somebody else changed.
+fn change(change: &Value) -> String {
+    let side = |name: &str| change.get(name).map_or_else(|| "nothing".to_owned(), ToString::to_string);
+    let place = text_of(change, "place").unwrap_or_default();
+    format!("{place}: from {} to {}", side("before"), side("after"))
 }
 
 /// A text as one segment of a path.
@@ -229,6 +248,11 @@ mod tests {
     fn a_refusal_is_told_with_its_problems_and_its_hint() {
         let error = answer(422, r#"{"error":"the rule is wrong","problems":["column 3"],"hint":"see docs"}"#);
         assert_eq!(error.unwrap_err().to_string(), "the rule is wrong\n  column 3\nhint: see docs");
+        let error = answer(
+            409,
+            r#"{"error":"changed","changes":[{"place":"a.b","before":1}],"problems":[{"place":"c","message":"d"}]}"#,
+        );
+        assert_eq!(error.unwrap_err().to_string(), "changed\n  c: d\n  a.b: from 1 to nothing");
         assert!(answer(404, "{}").unwrap_err().is(StatusCode::NOT_FOUND));
         assert!(matches!(answer(502, "<html>"), Err(ApiError::Foreign { .. })));
         assert_eq!(answer(204, "").unwrap(), Value::Null);

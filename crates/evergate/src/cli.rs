@@ -8,6 +8,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use evergate_process::telemetry;
 
+use crate::commands::{self, OperatorCommand};
 use crate::{demo, demo_application, logs, mail, run, trust, up};
 
 /// An access gateway that stays up.
@@ -43,6 +44,9 @@ pub enum Command {
     Logs(logs::LogsArguments),
     /// Read the mail that was written to files because no mail server is configured
     Mail(mail::MailArguments),
+    /// A client of the API.
+    #[command(flatten)]
+    Operator(OperatorCommand),
     /// Print completions for a shell
     #[command(
         after_help = "Example:\n  evergate completions bash > ~/.local/share/bash-completion/completions/evergate"
@@ -88,6 +92,7 @@ pub fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Untrust(arguments) => trust::untrust(&arguments),
         Command::Logs(arguments) => on_one_thread(logs::show(&arguments)),
         Command::Mail(arguments) => mail::mail(&arguments),
+        Command::Operator(command) => on_one_thread(commands::run(command)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "evergate", &mut io::stdout());
             Ok(())
@@ -102,4 +107,30 @@ fn on_one_thread(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Resu
         .build()
         .context("cannot start the runtime")?;
     runtime.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_the_command_line_hold_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_an_example() {
+        fn look(command: &clap::Command, path: &str, missing: &mut Vec<String>) {
+            let has_one = command.get_after_help().is_some_and(|help| help.to_string().contains("Example"));
+            if !has_one && !command.is_hide_set() {
+                missing.push(path.to_owned());
+            }
+            for inner in command.get_subcommands() {
+                look(inner, &format!("{path} {}", inner.get_name()), missing);
+            }
+        }
+        let mut missing = Vec::new();
+        look(&Cli::command(), "evergate", &mut missing);
+        assert_eq!(missing, Vec::<String>::new());
+    }
 }

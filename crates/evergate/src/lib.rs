@@ -5,12 +5,15 @@
 //!
 //! **Begin at** [`cli`] for the words, [`up`] for `evergate up`, [`run`] for one instance.
 
+pub mod api_client;
 pub mod cli;
+pub mod commands;
 pub mod demo;
 pub mod demo_application;
 pub mod failure;
 pub mod logs;
 pub mod mail;
+pub mod output;
 pub mod run;
 pub mod trust;
 pub mod up;

@@ -1,0 +1,159 @@
+//! `evergate user`: the people who sign in.
+
+use std::path::PathBuf;
+
+use anyhow::anyhow;
+use clap::{Args, Subcommand};
+use evergate_cluster::api_client::segment;
+use fast_qr::QRBuilder;
+use serde_json::json;
+
+use super::people;
+use crate::api_client::Target;
+use crate::failure::Usage;
+use crate::output;
+
+/// The arguments of `evergate user`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  evergate user add bob --email bob@example.com --group staff --password-file pw\n  \
+                        evergate user list\n  evergate user totp bob"
+)]
+pub struct UserArguments {
+    #[command(flatten)]
+    target: Target,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Add a user
+    #[command(
+        after_help = "Examples:\n  evergate user add bob --password-file pw --group staff\n  evergate user add bob --invite"
+    )]
+    Add {
+        /// The name to sign in by
+        name: String,
+        /// The e-mail address, for codes and notices
+        #[arg(long, value_name = "ADDRESS")]
+        email: Option<String>,
+        /// A group the user belongs to; may be repeated
+        #[arg(long, value_name = "GROUP")]
+        group: Vec<String>,
+        /// A file whose first line is the password; `-` reads standard input
+        #[arg(long, value_name = "FILE", required_unless_present = "invite")]
+        password_file: Option<PathBuf>,
+        /// Set no password; print a link by which the user sets one
+        #[arg(long, conflicts_with = "password_file")]
+        invite: bool,
+    },
+    /// List the users
+    #[command(after_help = "Example:\n  evergate user list")]
+    List,
+    /// Show one user
+    #[command(after_help = "Example:\n  evergate user show bob")]
+    Show {
+        /// The user
+        name: String,
+    },
+    /// Print a link by which the user sets a password and enrols further factors
+    #[command(after_help = "Example:\n  evergate user invite bob")]
+    Invite {
+        /// The user
+        name: String,
+    },
+    /// End the user's sessions and let the user sign in no more
+    #[command(after_help = "Example:\n  evergate user lock bob")]
+    Lock {
+        /// The user
+        name: String,
+    },
+    /// Let a locked user sign in again
+    #[command(after_help = "Example:\n  evergate user unlock bob")]
+    Unlock {
+        /// The user
+        name: String,
+    },
+    /// Remove a user, with sessions and credentials
+    #[command(after_help = "Example:\n  evergate user remove bob")]
+    Remove {
+        /// The user
+        name: String,
+    },
+    /// Set another password and take all other factors away, so that they can be enrolled anew
+    #[command(after_help = "Example:\n  evergate user reset bob --password-file pw")]
+    Reset {
+        /// The user
+        name: String,
+        /// A file whose first line is the new password; `-` reads standard input
+        #[arg(long, value_name = "FILE")]
+        password_file: PathBuf,
+    },
+    /// Enrol a soft token for a user, shown as a QR code
+    #[command(after_help = "Examples:\n  evergate user totp bob\n  evergate user totp bob --otpauth")]
+    Totp {
+        /// The user
+        name: String,
+        /// Print only the key URI (`otpauth://totp/...`)
+        #[arg(long)]
+        otpauth: bool,
+    },
+}
+
+pub(super) async fn user(arguments: &UserArguments) -> anyhow::Result<()> {
+    let (target, client) = (&arguments.target, arguments.target.client()?);
+    let at = |name: &str| format!("/users/{}", segment(name));
+    match &arguments.action {
+        Action::Add { name, email, group, password_file, invite } => {
+            let password = password_file.as_deref().map(people::password).transpose()?;
+            let body = json!({ "name": name, "email": email, "groups": group, "password": password });
+            let added = client.post("/users", &body).await?;
+            if !invite {
+                return target.done(&added, &format!("added user {name}"));
+            }
+            let invited = client.post(&format!("{}/invite", at(name)), &json!({})).await?;
+            target.show(&invited, |answer| output::field(answer, "url"))
+        }
+        Action::List => {
+            let columns = ["name", "email", "groups", "state", "credentials"];
+            target.show(&client.get("/users").await?, |answer| output::list(answer, "users", &columns))
+        }
+        Action::Show { name } => target.show(&client.get(&at(name)).await?, output::record),
+        Action::Invite { name } => {
+            let answer = client.post(&format!("{}/invite", at(name)), &json!({})).await?;
+            target.show(&answer, |answer| output::field(answer, "url"))
+        }
+        Action::Lock { name } => {
+            let answer = client.post(&format!("{}/lock", at(name)), &json!({})).await?;
+            target.done(&answer, &format!("locked user {name}"))
+        }
+        Action::Unlock { name } => {
+            let answer = client.post(&format!("{}/unlock", at(name)), &json!({})).await?;
+            target.done(&answer, &format!("unlocked user {name}"))
+        }
+        Action::Remove { name } => {
+            target.done(&client.delete(&at(name)).await?, &format!("removed user {name}"))
+        }
+        Action::Reset { name, password_file } => {
+            let body = json!({ "password": people::password(password_file)? });
+            let answer = client.post(&format!("{}/reset", at(name)), &body).await?;
+            target.done(&answer, &format!("reset user {name}"))
+        }
+        Action::Totp { name, otpauth } => {
+            let answer = client.post(&format!("{}/totp", at(name)), &json!({})).await?;
+            let uri = output::field(&answer, "otpauth");
+            if *otpauth && target.json {
+                return Err(Usage("--otpauth and --json exclude each other".to_owned()).into());
+            }
+            let text = if *otpauth { uri } else { format!("{}\n{uri}", qr(&uri)?) };
+            target.show(&answer, |_| text)
+        }
+    }
+}
+
+/// A QR code of blocks, for terminals.
+fn qr(text: &str) -> anyhow::Result<String> {
+    let code = QRBuilder::new(text).build().map_err(|error| anyhow!("no QR code can be made: {error}"))?;
+    Ok(code.to_str())
+}

@@ -49,11 +49,8 @@ async fn copy(from: impl AsyncRead + Unpin, log: Arc<Mutex<RotatingLog>>) {
             return;
         }
         let length = chunk.len();
-        let written = log.lock().unwrap_or_else(PoisonError::into_inner).write(chunk);
-        if let Err(error) = written {
-            // Said once per chunk at most; the child must not be blocked by a full disk.
-            tracing::warn!(%error, "a log file cannot be written");
-        }
+        // The child must not be blocked by a full disk: what cannot be written is lost.
+        log.lock().unwrap_or_else(PoisonError::into_inner).keep(chunk);
         reader.consume(length);
     }
 }
@@ -64,11 +61,23 @@ struct RotatingLog {
     path: PathBuf,
     limit: u64,
     open: Option<(File, u64)>,
+    is_failing: bool,
 }
 
 impl RotatingLog {
     const fn new(path: PathBuf, limit: u64) -> Self {
-        Self { path, limit, open: None }
+        Self { path, limit, open: None, is_failing: false }
+    }
+
+    /// Writes, and says it once if that stops working.
+    fn keep(&mut self, bytes: &[u8]) {
+        let written = self.write(bytes);
+        if let Err(error) = &written
+            && !self.is_failing
+        {
+            tracing::warn!(%error, file = %self.path.display(), "a log file cannot be written");
+        }
+        self.is_failing = written.is_err();
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -2,7 +2,6 @@
 
 mod api_token;
 mod audit;
-mod bootstrap;
 mod config;
 mod drill;
 mod group;
@@ -40,8 +39,6 @@ pub enum OperatorCommand {
     Keys(keys::KeysArguments),
     /// Drain, resume and restart instances
     Instance(instance::InstanceArguments),
-    /// Write the bootstrap file of an instance that another machine runs
-    Bootstrap(bootstrap::BootstrapArguments),
     /// Read and verify the audit log
     Audit(audit::AuditArguments),
     /// Kill the instance that serves, under load, and count what that costs
@@ -64,7 +61,6 @@ pub async fn run(command: OperatorCommand) -> anyhow::Result<()> {
         OperatorCommand::ApiToken(arguments) => api_token::api_token(&arguments).await,
         OperatorCommand::Keys(arguments) => keys::keys(&arguments).await,
         OperatorCommand::Instance(arguments) => instance::instance(&arguments).await,
-        OperatorCommand::Bootstrap(arguments) => bootstrap::bootstrap(&arguments).await,
         OperatorCommand::Audit(arguments) => audit::audit(&arguments).await,
         OperatorCommand::Drill(arguments) => drill::drill(&arguments).await,
     }

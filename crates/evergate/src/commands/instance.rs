@@ -1,5 +1,7 @@
 //! `evergate instance`: taking instances out of service and back.
 
+mod restart;
+
 use clap::{Args, Subcommand};
 use evergate_cluster::api_client::segment;
 use serde_json::json;
@@ -45,7 +47,7 @@ enum Action {
         /// The instance
         #[arg(required_unless_present = "all")]
         name: Option<String>,
-        /// All instances, one at a time, on the binary that is on disk now
+        /// All instances, one at a time, each on the binary that is on disk now
         #[arg(long, conflicts_with = "name")]
         all: bool,
     },
@@ -62,12 +64,7 @@ pub(super) async fn instance(arguments: &InstanceArguments) -> anyhow::Result<()
     let at = |name: &str| format!("/instances/{}", segment(name));
     let (name, order, done) = match &arguments.action {
         Action::Show { name } => return target.show(&client.get(&at(name)).await?, output::record),
-        Action::Restart { all: true, .. } => {
-            let answer = client.post("/instances/restart-all", &json!({})).await?;
-            return target
-                .done(&answer, "restarting all instances, one at a time; see `evergate status --watch`");
-        }
-        Action::Restart { name, .. } => (name.as_deref().unwrap_or_default(), "restart", "restarting"),
+        Action::Restart { name, .. } => return restart::restart(target, &client, name.as_deref()).await,
         Action::Drain { name } => (name.as_str(), "drain", "draining"),
         Action::Resume { name } => (name.as_str(), "resume", "resuming"),
         Action::Activate { name } => (name.as_str(), "activate", "activating"),

@@ -7,7 +7,7 @@ use aws_lc_rs::hmac;
 use evergate_model::id::{Key, Request};
 use evergate_model::{Id, Secret};
 
-use crate::{KeyError, email_code};
+use crate::KeyError;
 
 /// The length of a kept code: the key's id and the tag.
 pub const LENGTH: usize = 48;
@@ -37,17 +37,6 @@ impl CodeMac {
     #[must_use]
     pub fn keep(&self, context: &[u8], code: &str) -> Vec<u8> {
         self.candidates(context, code).into_iter().next().unwrap_or_default()
-    }
-
-    /// The code for sending by e-mail that belongs to `context` (such as an effect key): whoever
-    /// repeats a step that was interrupted comes to the same code, and to nothing else could
-    /// anybody without the key.
-    #[must_use]
-    pub fn derive_code(&self, context: &[u8]) -> Secret<String> {
-        let tag = self.keys.get(&self.active).map(|key| hmac::sign(key, &framed(&[b"derive", context])));
-        let eight = tag.and_then(|tag| tag.as_ref().first_chunk::<8>().copied()).unwrap_or_default();
-        // the remainder favours small codes by one part in 2^44
-        email_code::from_number(u64::from_be_bytes(eight))
     }
 
     /// All kept forms that `code` may have, by the active key first: for finding its row.
@@ -124,16 +113,6 @@ mod tests {
         assert!(both.matches(b"c", "123", &kept));
         assert!(both.candidates(b"c", "123").contains(&kept));
         assert!(!mac(&[&new]).matches(b"c", "123", &kept));
-    }
-
-    #[test]
-    fn a_derived_code_is_the_same_for_the_same_step_only() {
-        let key = key();
-        let code = mac(&[&key]).derive_code(b"step 1");
-        assert_eq!(code, mac(&[&key]).derive_code(b"step 1"));
-        let others = (0..20).map(|n| mac(&[&key]).derive_code(format!("other {n}").as_bytes()));
-        assert!(others.filter(|other| *other == code).count() < 2);
-        assert!(email_code::normalise(code.expose()).is_some());
     }
 
     #[test]

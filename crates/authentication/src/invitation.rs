@@ -2,7 +2,6 @@
 
 use axum::extract::RawQuery;
 use axum::response::Response;
-use bytes::Bytes;
 use evergate_keys::{new_id, password};
 use evergate_model::Secret;
 use evergate_pages::sign_in::Invitation;
@@ -16,6 +15,7 @@ use crate::effect::EffectKey;
 use crate::error::Error;
 use crate::form::Form;
 use crate::hash_of;
+use crate::posted::Posted;
 use crate::visit::Visit;
 
 /// `GET /invitation?token=...`: asks for a password.
@@ -25,7 +25,7 @@ pub(crate) async fn get(visit: Visit, RawQuery(query): RawQuery) -> Response {
 }
 
 /// `POST /invitation`: sets it.
-pub(crate) async fn post(visit: Visit, body: Bytes) -> Response {
+pub(crate) async fn post(visit: Visit, body: Posted) -> Response {
     let outcome = accept(&visit, &body).await;
     visit.finish(outcome)
 }

@@ -24,6 +24,7 @@ mod invitation;
 mod metrics;
 pub mod neighbours;
 mod portal;
+mod posted;
 pub mod progress;
 mod proof;
 mod routes;

@@ -1,12 +1,11 @@
 //! Which page is where.
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
 
 use crate::site::Site;
 use crate::visit::Visit;
-use crate::{account, assets, form, invitation, portal, sign_in, sign_out};
+use crate::{account, answer, assets, invitation, portal, sign_in, sign_out};
 
 /// All pages.
 pub fn router(site: Site) -> Router {
@@ -26,11 +25,15 @@ pub fn router(site: Site) -> Router {
         .route("/account/sessions", get(account::sessions::get).post(account::sessions::post))
         .route("/.evergate/assets/{hash}/{file}", get(assets::get))
         .fallback(not_found)
-        // One byte more than a form may have: the form's own error is a page.
-        .layer(DefaultBodyLimit::max(form::LONGEST + 1))
+        .method_not_allowed_fallback(not_allowed)
         .with_state(site)
 }
 
 async fn not_found(visit: Visit) -> axum::response::Response {
     visit.finish(Err(crate::error::Error::NotFound))
+}
+
+async fn not_allowed() -> axum::response::Response {
+    let message = evergate_pages::Message::malformed("This page cannot be asked for like that.");
+    answer::message(http::StatusCode::METHOD_NOT_ALLOWED, &message, None)
 }

@@ -7,7 +7,6 @@ mod views;
 
 use axum::extract::RawQuery;
 use axum::response::Response;
-use bytes::Bytes;
 use evergate_keys::random;
 use evergate_model::{Factor, Secret};
 
@@ -16,6 +15,7 @@ use crate::effect::EffectKey;
 use crate::error::Error;
 use crate::flow::{Event, Flow, Submission};
 use crate::form::Form;
+use crate::posted::Posted;
 use crate::visit::Visit;
 
 use course::Course;
@@ -27,7 +27,7 @@ pub(crate) async fn get(visit: Visit, RawQuery(query): RawQuery) -> Response {
 }
 
 /// `POST /sign-in`: one step.
-pub(crate) async fn post(visit: Visit, body: Bytes) -> Response {
+pub(crate) async fn post(visit: Visit, body: Posted) -> Response {
     let outcome = step(&visit, &body).await;
     visit.finish(outcome)
 }

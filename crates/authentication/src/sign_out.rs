@@ -1,7 +1,6 @@
 //! Signing out: the session ends on all hosts.
 
 use axum::response::Response;
-use bytes::Bytes;
 use evergate_pages::finish::{SignOut, SignedOut};
 use http::StatusCode;
 
@@ -10,6 +9,7 @@ use crate::answer;
 use crate::cookies;
 use crate::error::Error;
 use crate::form::Form;
+use crate::posted::Posted;
 use crate::visit::Visit;
 
 /// `GET /sign-out`: asks.
@@ -21,7 +21,7 @@ pub(crate) async fn get(visit: Visit) -> Response {
 }
 
 /// `POST /sign-out`: does.
-pub(crate) async fn post(visit: Visit, body: Bytes) -> Response {
+pub(crate) async fn post(visit: Visit, body: Posted) -> Response {
     let outcome = end(&visit, &body).await;
     visit.finish(outcome)
 }

@@ -48,7 +48,7 @@ impl Message {
             advice: Some("If you should have access, ask your administrator.".to_owned()),
             ..Self::new("You do not have access", reason)
         }
-        .to_portal()
+        .with_portal_link()
     }
 
     /// Too many failures for this name from this address. Said for unknown names too.
@@ -90,25 +90,27 @@ impl Message {
             "This form cannot be used",
             "It was made for another session, or comes from another site. Nothing was changed.",
         )
-        .to_portal()
+        .with_portal_link()
     }
 
     /// A request that makes no sense.
     #[must_use]
     pub fn malformed(what: &str) -> Self {
-        Self::new("This request cannot be understood", what).to_portal()
+        Self::new("This request cannot be understood", what).with_portal_link()
     }
 
     /// There is no such page.
     #[must_use]
     pub fn not_found() -> Self {
-        Self::new("There is no such page", "The address may be wrong, or the page is gone.").to_portal()
+        Self::new("There is no such page", "The address may be wrong, or the page is gone.")
+            .with_portal_link()
     }
 
     /// A fault of ours.
     #[must_use]
     pub fn error() -> Self {
-        Self::new("Something went wrong", "The fault is on this side and has been recorded.").to_portal()
+        Self::new("Something went wrong", "The fault is on this side and has been recorded.")
+            .with_portal_link()
     }
 
     /// The same, naming the request.
@@ -123,7 +125,7 @@ impl Message {
         Self { link: Some(Link { url: url.to_owned(), label: "Start again".to_owned() }), ..self }
     }
 
-    fn to_portal(self) -> Self {
+    fn with_portal_link(self) -> Self {
         Self { link: Some(Link { url: "/".to_owned(), label: "Go to your applications".to_owned() }), ..self }
     }
 }

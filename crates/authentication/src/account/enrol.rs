@@ -1,7 +1,6 @@
 //! `/account/soft-tokens/new`: another authenticator app, bound by its first code.
 
 use axum::response::Response;
-use bytes::Bytes;
 use evergate_pages::Notice;
 use evergate_pages::account::EnrolSoftToken;
 use evergate_pages::qr::QrCode;
@@ -13,6 +12,7 @@ use crate::effect::EffectKey;
 use crate::enrolment::seed_of;
 use crate::error::Error;
 use crate::neighbours::Confirmation;
+use crate::posted::Posted;
 use crate::progress::Enrolment;
 use crate::visit::Visit;
 
@@ -25,7 +25,7 @@ pub(crate) async fn get(visit: Visit) -> Response {
 }
 
 /// `POST /account/soft-tokens/new`: takes the first code.
-pub(crate) async fn post(visit: Visit, body: Bytes) -> Response {
+pub(crate) async fn post(visit: Visit, body: Posted) -> Response {
     let outcome = confirm(&visit, &body).await;
     visit.finish(outcome)
 }

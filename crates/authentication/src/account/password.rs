@@ -1,7 +1,6 @@
 //! `/account/password`: another password; the other sessions end.
 
 use axum::response::Response;
-use bytes::Bytes;
 use evergate_keys::password::PasswordRefused;
 use evergate_keys::{new_id, password};
 use evergate_pages::Notice;
@@ -12,6 +11,7 @@ use http::StatusCode;
 use super::{Entered, SHORTEST_PASSWORD, enter_to_change, notify, own_form, sessions, viewer};
 use crate::answer;
 use crate::error::Error;
+use crate::posted::Posted;
 use crate::visit::Visit;
 
 const PATH: &str = "/account/password";
@@ -24,7 +24,7 @@ pub(crate) async fn get(visit: Visit) -> Response {
 }
 
 /// `POST /account/password`.
-pub(crate) async fn post(visit: Visit, body: Bytes) -> Response {
+pub(crate) async fn post(visit: Visit, body: Posted) -> Response {
     let outcome = change(&visit, &body).await;
     visit.finish(outcome)
 }

@@ -1,7 +1,6 @@
 //! `/account/recovery-codes`: how many are left, and making new ones, which are shown once.
 
 use axum::response::Response;
-use bytes::Bytes;
 use evergate_keys::{new_id, recovery};
 use evergate_pages::Moment;
 use evergate_pages::account::{NewRecoveryCodes, RecoveryCodes};
@@ -12,6 +11,7 @@ use http::StatusCode;
 use super::{check_may_strengthen, enter_to_change, notify, own_form, viewer};
 use crate::answer;
 use crate::error::Error;
+use crate::posted::Posted;
 use crate::visit::Visit;
 
 const PATH: &str = "/account/recovery-codes";
@@ -24,7 +24,7 @@ pub(crate) async fn get(visit: Visit) -> Response {
 }
 
 /// `POST /account/recovery-codes`: makes new ones.
-pub(crate) async fn post(visit: Visit, body: Bytes) -> Response {
+pub(crate) async fn post(visit: Visit, body: Posted) -> Response {
     let outcome = renew(&visit, &body).await;
     visit.finish(outcome)
 }

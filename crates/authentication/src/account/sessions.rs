@@ -2,7 +2,6 @@
 
 use axum::extract::RawQuery;
 use axum::response::Response;
-use bytes::Bytes;
 use evergate_model::Id;
 use evergate_model::id::Session;
 use evergate_pages::Moment;
@@ -13,6 +12,7 @@ use super::{Entered, enter, overview, own_form, viewer};
 use crate::answer;
 use crate::error::Error;
 use crate::neighbours::SessionSummary;
+use crate::posted::Posted;
 use crate::sign_out::signed_out;
 use crate::visit::Visit;
 
@@ -25,7 +25,7 @@ pub(crate) async fn get(visit: Visit, RawQuery(query): RawQuery) -> Response {
 }
 
 /// `POST /account/sessions`: ends one, or all others.
-pub(crate) async fn post(visit: Visit, body: Bytes) -> Response {
+pub(crate) async fn post(visit: Visit, body: Posted) -> Response {
     let outcome = end(&visit, &body).await;
     visit.finish(outcome)
 }

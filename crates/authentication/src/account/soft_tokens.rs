@@ -2,7 +2,6 @@
 
 use axum::extract::RawQuery;
 use axum::response::Response;
-use bytes::Bytes;
 use evergate_pages::Moment;
 use evergate_pages::account::{SoftToken, SoftTokens};
 use evergate_store::Actor;
@@ -12,6 +11,7 @@ use http::StatusCode;
 use super::{enter_to_change, notify, overview, own_form, viewer};
 use crate::answer;
 use crate::error::Error;
+use crate::posted::Posted;
 use crate::visit::Visit;
 
 pub(super) const PATH: &str = "/account/soft-tokens";
@@ -23,7 +23,7 @@ pub(crate) async fn get(visit: Visit, RawQuery(query): RawQuery) -> Response {
 }
 
 /// `POST /account/soft-tokens`: removes one.
-pub(crate) async fn post(visit: Visit, body: Bytes) -> Response {
+pub(crate) async fn post(visit: Visit, body: Posted) -> Response {
     let outcome = remove(&visit, &body).await;
     visit.finish(outcome)
 }

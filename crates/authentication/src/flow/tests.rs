@@ -175,3 +175,32 @@ fn a_step_up_never_asks_for_the_name() {
     assert!(matches!(page, View::Factor { note: Some(Note::WrongCode), .. }));
     assert_eq!(flow.progress.account.unwrap().name, "alice");
 }
+
+/// Any event, as a number stands for it.
+fn any_event(number: u8) -> Event {
+    match number % 12 {
+        0 => Event::Begun,
+        1 => submit("alice", "secret", "", None),
+        2 => submit("", "", "123456", None),
+        3 => submit("", "", "", Some(Factor::RecoveryCode)),
+        4 => Event::Identified(account(Standing::Decoy)),
+        5 => Event::Judged(Judgement::Wrong),
+        6 => Event::Judged(Judgement::Used),
+        7 => Event::Judged(Judgement::Gone),
+        8 => Event::MeansFound(Means::EVERYTHING),
+        9 => Event::CodeSent,
+        10 => Event::Judged(Judgement::Paused { until: NOW }),
+        _ => submit("alice", "", "", None),
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn nothing_is_finished_unless_something_was_judged_right(numbers in proptest::collection::vec(0_u8..12, 0..40)) {
+        let mut flow = flow(&[&[Factor::Password, Factor::Totp], &[Factor::EmailCode]]);
+        for number in numbers {
+            let command = flow.handle(any_event(number), NOW);
+            proptest::prop_assert!(!matches!(command, Command::Finish { .. } | Command::BeginEnrolment));
+        }
+    }
+}

@@ -70,7 +70,13 @@ impl Neighbours for Calls {
             facts: Some(convert::request_facts_to_proto(facts)),
             token_is_for_portal: true,
         };
-        Box::pin(async move { verdict(call!(self, policy, READ, decide(request))?) })
+        Box::pin(async move {
+            match call!(self, policy, READ, decide(request)).map_err(NeighbourError::from) {
+                // Its configuration is older than ours: it will know the host in a moment.
+                Err(NeighbourError::NotFound(why)) => Err(NeighbourError::Unavailable(why)),
+                reply => verdict(reply?),
+            }
+        })
     }
 
     fn open_session(&self, effect: Vec<u8>, host: &Host, new: NewSession) -> Answer<'_, Token> {

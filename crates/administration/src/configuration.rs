@@ -9,6 +9,7 @@ mod upstream;
 
 pub use change::{Change, changes_between};
 pub use check::check;
+pub(crate) use check::is_address;
 pub use edit::{Edit, Edited, edit, publish_draft, rollback};
 pub use file::{ConfigurationFile, export};
 pub use problem::Problem;

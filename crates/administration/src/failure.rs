@@ -119,6 +119,9 @@ impl Failure {
             Self::Peer(PeerError::Unavailable { service, .. } | PeerError::Answered { service, .. }) => {
                 format!("the {service} service does not answer at the moment; nothing was changed")
             }
+            Self::Invalid(problems) if problems.len() > 1 => {
+                format!("{} problems; nothing was changed", problems.len())
+            }
             Self::Store(_) | Self::Sealed(_) | Self::Missing(_) | Self::Crypto { .. } => {
                 "the fault is on this side and has been recorded".to_owned()
             }
@@ -154,18 +157,18 @@ impl From<Failure> for tonic::Status {
     }
 }
 
-/// An error's body: RFC 9457's members, and what is particular to it.
+/// An error's body, after RFC 9457.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct ErrorBody {
     /// The status in words.
     pub title: String,
     /// The status.
     pub status: u16,
-    /// What went wrong.
-    pub detail: String,
+    /// What went wrong, in one text for people.
+    pub error: String,
     /// Everything that is wrong with the input, each with its place.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub problems: Vec<Problem>,
+    pub problems: Vec<String>,
     /// What has changed since the version the caller began with.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<crate::configuration::Change>,
@@ -175,14 +178,14 @@ impl From<&Failure> for ErrorBody {
     fn from(failure: &Failure) -> Self {
         let status = failure.status();
         let (problems, changes) = match failure {
-            Failure::Invalid(problems) => (problems.clone(), Vec::new()),
+            Failure::Invalid(problems) => (problems.iter().map(ToString::to_string).collect(), Vec::new()),
             Failure::Stale { changes, .. } => (Vec::new(), changes.clone()),
             _ => (Vec::new(), Vec::new()),
         };
         Self {
             title: status.canonical_reason().unwrap_or("error").to_owned(),
             status: status.as_u16(),
-            detail: failure.public_text(),
+            error: failure.public_text(),
             problems,
             changes,
         }

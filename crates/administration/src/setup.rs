@@ -25,6 +25,7 @@ use evergate_store::{Settings, Store};
 use crate::vault::Vault;
 
 pub use demo::DemoUser;
+pub(crate) use demo::EMAIL as DEMO_EMAIL;
 pub(crate) use files::new_password;
 pub use files::{ADMINISTRATOR, API_TOKEN_FILE, DEMO_FILE, LOCAL_CA_FILE, PASSWORD_FILE, WRAPPING_KEY_FILE};
 pub(crate) use identities::KEPT as CERTIFICATES_KEPT;

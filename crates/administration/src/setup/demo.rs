@@ -17,6 +17,8 @@ use crate::vault::Vault;
 use crate::{Failure, publishing};
 
 const NAME: &str = "alice";
+/// By this address the demo user is told from another of that name.
+pub(crate) const EMAIL: &str = "alice@example.com";
 
 /// What the demo file holds.
 #[derive(Debug, Serialize, Deserialize)]
@@ -69,7 +71,7 @@ impl Prepared {
     /// Adds the user with password and soft token.
     pub(super) async fn add(self, tx: &mut Tx, vault: &Vault, now: Timestamp) -> Result<(), Failure> {
         let user = add_user(tx, now, NAME, &self.phc).await?;
-        users::set_email(tx, &Actor::System, now, user, Some("alice@example.com")).await?;
+        users::set_email(tx, &Actor::System, now, user, Some(EMAIL)).await?;
         let keys = publishing::public_keys(tx, vault).await?;
         let sealer = SeedSealer::from_public_keys(&keys).ok_or(Failure::Missing("key for seeds"))?;
         let sealed = sealer

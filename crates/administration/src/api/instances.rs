@@ -1,0 +1,114 @@
+//! Asking instances to drain, resume or restart, and moving the active administration.
+
+use axum::extract::Path;
+use axum::http::Method;
+use evergate_model::{Name, Service};
+use evergate_store::{installation, instances, leases};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::status::{InstanceStatus, collect};
+use super::{Answer, Call, Route, Stop};
+use crate::lease::{ACTIVE, LENGTH};
+use crate::{Failure, Privilege};
+
+pub(super) fn routes() -> Vec<Route> {
+    let operate = Privilege::OperateInstances;
+    vec![
+        Route::new(Method::GET, "/instances", Privilege::ReadStatus, "all instances", list).gives::<List>(),
+        Route::new(Method::GET, "/instances/{name}", Privilege::ReadStatus, "one instance", show)
+            .gives::<InstanceStatus>(),
+        Route::new(Method::POST, "/instances/{name}/drain", operate, "gives it no more work", drain)
+            .gives::<Asked>(),
+        Route::new(Method::POST, "/instances/{name}/resume", operate, "gives it work again", resume)
+            .gives::<Asked>(),
+        Route::new(
+            Method::POST,
+            "/instances/{name}/restart",
+            operate,
+            "drains it, then a new process",
+            restart,
+        )
+        .gives::<Asked>(),
+        Route::new(
+            Method::POST,
+            "/instances/{name}/activate",
+            operate,
+            "makes it the active administration",
+            activate,
+        ),
+    ]
+}
+
+#[derive(Serialize, JsonSchema)]
+struct List {
+    instances: Vec<InstanceStatus>,
+}
+
+/// What was asked of an instance; it does so within about a second.
+#[derive(Serialize, JsonSchema)]
+struct Asked {
+    instance: String,
+    wish: String,
+    /// Counts the wishes to this instance.
+    number: u64,
+}
+
+async fn list(call: Call) -> Result<Answer, Stop> {
+    Ok(Answer::ok(&List { instances: collect(&call.office).await?.instances }))
+}
+
+async fn show(Path(name): Path<String>, call: Call) -> Result<Answer, Stop> {
+    let all = collect(&call.office).await?.instances;
+    let found = all.into_iter().find(|instance| instance.name == name);
+    Ok(Answer::ok(&found.ok_or_else(|| not_found(&name))?))
+}
+
+async fn drain(Path(name): Path<String>, call: Call) -> Result<Answer, Stop> {
+    ask(&call, &name, "drain").await
+}
+
+async fn resume(Path(name): Path<String>, call: Call) -> Result<Answer, Stop> {
+    ask(&call, &name, "serve").await
+}
+
+async fn restart(Path(name): Path<String>, call: Call) -> Result<Answer, Stop> {
+    ask(&call, &name, "restart").await
+}
+
+async fn ask(call: &Call, name: &str, wish: &str) -> Result<Answer, Stop> {
+    let mut write = call.begin().await?;
+    let (instance, _) = find(&mut write, name).await?;
+    let (actor, now) = (write.actor.clone(), write.now);
+    let number = instances::wish(&mut write, &actor, now, &instance, wish).await?;
+    let asked = Asked { instance: name.to_owned(), wish: wish.to_owned(), number };
+    write.finish(Answer::accepted(&asked)).await
+}
+
+async fn activate(Path(name): Path<String>, call: Call) -> Result<Answer, Stop> {
+    let mut write = call.begin().await?;
+    let (heir, service) = find(&mut write, &name).await?;
+    if service != Service::Administration {
+        return Err(Failure::Conflict(format!("`{name}` is no administration instance")).into());
+    }
+    let until = write.now.plus(LENGTH);
+    if let Some(held) = leases::get(&mut write, ACTIVE).await?
+        && held.holder != heir
+    {
+        leases::give_up(&mut write, ACTIVE, &held.holder, Some((&heir, until))).await?;
+        let (actor, now) = (write.actor.clone(), write.now);
+        let detail = serde_json::json!({ "before": held.holder });
+        evergate_store::audit::append(&mut write, now, &actor, "instance.activated", &name, &detail).await?;
+    }
+    write.finish(Answer::nothing()).await
+}
+
+async fn find(tx: &mut evergate_store::Tx, name: &str) -> Result<(Name, Service), Failure> {
+    let topology = installation::get(tx).await?.ok_or(Failure::Missing("installation"))?.topology;
+    let found = topology.instances.into_iter().find(|instance| instance.name.as_str() == name);
+    found.map(|instance| (instance.name, instance.service)).ok_or_else(|| not_found(name))
+}
+
+fn not_found(name: &str) -> Failure {
+    Failure::NotFound(format!("instance `{name}`"))
+}

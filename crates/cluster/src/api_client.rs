@@ -70,7 +70,9 @@ pub enum ApiError {
 }
 
 fn refusal(message: &str, problems: &[String], hint: Option<&str>) -> String {
-    let problems = problems.iter().map(|problem| format!("\n  {problem}"));
+    // The message may already be what is wrong.
+    let problems = problems.iter().filter(|problem| !message.contains(problem.as_str()));
+    let problems = problems.map(|problem| format!("\n  {problem}"));
     let hint = hint.map(|hint| format!("\nhint: {hint}"));
     std::iter::once(message.to_owned()).chain(problems).chain(hint).collect()
 }

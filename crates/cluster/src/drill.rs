@@ -127,7 +127,7 @@ async fn drill_all(
     let mut report = Report::new(clock.now(), options.fault, options.rate);
     for service in &options.services {
         progress(&format!("{service}: {} requests a second", options.rate));
-        report.services.push(service::drill(options, *service, &fixture, progress).await?);
+        report.add(service::drill(options, *service, &fixture, progress).await?);
     }
     Ok(report)
 }

@@ -10,7 +10,7 @@ border-bottom:1px solid #ccc}th:first-child,td:first-child,th:nth-child(2),td:nt
 /// The report as an HTML page without anything from elsewhere.
 #[must_use]
 pub fn html(report: &Report) -> String {
-    let verdict = match report.lost() {
+    let verdict = match report.lost {
         0 => "Nothing was lost.".to_owned(),
         lost => format!("{lost} requests were lost."),
     };

@@ -22,6 +22,8 @@ pub struct Report {
     pub fault: Fault,
     /// Requests a second.
     pub rate: u32,
+    /// How many requests were lost, all services together.
+    pub lost: u64,
     /// Each service, in the order in which it was drilled.
     pub services: Vec<ServiceReport>,
 }
@@ -73,13 +75,12 @@ pub enum Failback {
 
 impl Report {
     pub(super) const fn new(at: Timestamp, fault: Fault, rate: u32) -> Self {
-        Self { at, fault, rate, services: Vec::new() }
+        Self { at, fault, rate, lost: 0, services: Vec::new() }
     }
 
-    /// How many requests were lost, all services together.
-    #[must_use]
-    pub fn lost(&self) -> u64 {
-        self.services.iter().map(|service| service.lost).sum()
+    pub(super) fn add(&mut self, service: ServiceReport) {
+        self.lost += service.lost;
+        self.services.push(service);
     }
 }
 

@@ -24,8 +24,8 @@ enum Action {
     Create {
         /// What it is for
         name: String,
-        /// What it allows, such as `read-status`; may be repeated
-        #[arg(long, required = true, value_name = "PRIVILEGE")]
+        /// What it allows, such as `read-status`; may be repeated; without it, all that your own token allows
+        #[arg(long, value_name = "PRIVILEGE")]
         privilege: Vec<String>,
     },
     /// List the tokens, without what is secret
@@ -43,14 +43,15 @@ pub(super) async fn api_token(arguments: &ApiTokenArguments) -> anyhow::Result<(
     let (target, client) = (&arguments.target, arguments.target.client()?);
     match &arguments.action {
         Action::Create { name, privilege } => {
-            let body = json!({ "name": name, "privileges": privilege });
+            let privileges = Some(privilege).filter(|privilege| !privilege.is_empty());
+            let body = json!({ "name": name, "privileges": privileges });
             let answer = client.post("/api-tokens", &body).await?;
             target.show(&answer, |answer| output::field(answer, "token"))
         }
         Action::List => {
             let answer = client.get("/api-tokens").await?;
             let columns = ["id", "name", "privileges", "created_at", "used_at"];
-            target.show(&answer, |answer| output::list(answer, "tokens", &columns))
+            target.show(&answer, |answer| output::list(answer, "api_tokens", &columns))
         }
         Action::Revoke { id } => {
             let answer = client.delete(&format!("/api-tokens/{}", segment(id))).await?;

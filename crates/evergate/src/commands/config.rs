@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::resource::edited;
 use crate::api_client::Target;
@@ -100,29 +100,41 @@ enum Action {
 pub(super) async fn config(arguments: &ConfigArguments) -> anyhow::Result<()> {
     let (target, client) = (&arguments.target, arguments.target.client()?);
     match &arguments.action {
-        Action::Show { version, draft } => {
-            let path = match (version, draft) {
-                (_, true) => "/configuration/draft".to_owned(),
-                (Some(version), _) => format!("/configuration/versions/{version}"),
-                (None, _) => "/configuration".to_owned(),
-            };
-            target.show(&client.get(&path).await?, output::record)
+        Action::Show { draft: true, .. } => {
+            let answer = client.get("/configuration/draft").await?;
+            target.show(&answer, output::record)
         }
+        Action::Show { version, .. } if target.json => {
+            let path = version.map(|version| format!("/versions/{version}")).unwrap_or_default();
+            output::print_json(&client.get(&format!("/configuration{path}")).await?)
+        }
+        Action::Show { version, .. } => file::export(target, &client, *version).await,
         Action::Export { version } => file::export(target, &client, *version).await,
         Action::Apply { file, message, force, draft } => {
-            let options = json!({ "comment": message, "force": force, "draft": draft });
+            let options = Map::from_iter([
+                ("comment".to_owned(), json!(message)),
+                ("force".to_owned(), json!(force)),
+                ("draft".to_owned(), json!(draft)),
+            ]);
             let answer = file::send(&client, "/configuration/apply", file, options).await?;
             target.show(&answer, |answer| edited(answer, &format!("`{}`", file.display())))
         }
         Action::Check { file } => {
-            let answer = file::send(&client, "/configuration/check", file, json!({})).await?;
-            target.done(&answer, &format!("`{}` can be applied", file.display()))
+            let answer = file::send(&client, "/configuration/check", file, Map::new()).await?;
+            target.show(&answer, |answer| {
+                format!("`{}` can be applied; what it would change:\n{}", file.display(), changes(answer))
+            })
         }
         Action::Diff { from, to } => {
-            let of = |name: &str, version: &Option<u64>| version.map(|version| format!("{name}={version}"));
-            let query: Vec<String> = [of("from", from), of("to", to)].into_iter().flatten().collect();
-            let answer = client.get(&format!("/configuration/diff?{}", query.join("&"))).await?;
-            target.show(&answer, changes)
+            let query = match (from, to) {
+                (None, _) => String::new(),
+                (Some(from), Some(to)) => format!("?from={from}&to={to}"),
+                (Some(from), None) => {
+                    let latest = client.get("/configuration").await?;
+                    format!("?from={from}&to={}", output::field(&latest, "version"))
+                }
+            };
+            target.show(&client.get(&format!("/configuration/diff{query}")).await?, changes)
         }
         Action::Publish { message } => {
             let answer = client.post("/configuration/publish", &json!({ "comment": message })).await?;
@@ -130,7 +142,7 @@ pub(super) async fn config(arguments: &ConfigArguments) -> anyhow::Result<()> {
         }
         Action::Versions => {
             let answer = client.get("/configuration/versions").await?;
-            let columns = ["version", "published_at", "author", "comment"];
+            let columns = ["version", "published_at", "author", "comment", "rollback_of"];
             target.show(&answer, |answer| output::list(answer, "versions", &columns))
         }
         Action::Rollback { version, message } => {

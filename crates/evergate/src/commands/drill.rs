@@ -79,10 +79,8 @@ pub(super) async fn drill(arguments: &DrillArguments) -> anyhow::Result<()> {
         files::write_public(file, text.as_bytes())
             .with_context(|| format!("cannot write `{}`", file.display()))?;
     }
-    let mut value = serde_json::to_value(&report)?;
-    value["lost"] = report.lost().into();
-    arguments.target.show(&value, |_| for_people(&report))?;
-    anyhow::ensure!(report.lost() == 0, "{} requests were lost", report.lost());
+    arguments.target.show(&serde_json::to_value(&report)?, |_| for_people(&report))?;
+    anyhow::ensure!(report.lost == 0, "{} requests were lost", report.lost);
     Ok(())
 }
 

@@ -34,16 +34,16 @@ enum Action {
 
 pub(super) async fn keys(arguments: &KeysArguments) -> anyhow::Result<()> {
     let (target, client) = (&arguments.target, arguments.target.client()?);
+    let columns = ["service", "purpose", "state", "since", "id"];
     match &arguments.action {
         Action::List => {
             let answer = client.get("/keys").await?;
-            let columns = ["id", "purpose", "state", "created_at"];
             target.show(&answer, |answer| output::list(answer, "keys", &columns))
         }
         Action::Rotate { name, emergency } => {
             let body = json!({ "purpose": name, "emergency": emergency });
             let answer = client.post("/keys/rotate", &body).await?;
-            target.show(&answer, output::record)
+            target.show(&answer, |answer| output::list(answer, "keys", &columns))
         }
     }
 }

@@ -64,6 +64,9 @@ enum Action {
         /// The path asked for
         #[arg(long)]
         path: Option<String>,
+        /// A factor that the user has just proven, such as `password`; may be repeated
+        #[arg(long)]
+        factor: Vec<String>,
     },
 }
 
@@ -138,8 +141,8 @@ pub(super) async fn resource(arguments: &ResourceArguments) -> anyhow::Result<()
             let answer = client.delete(&format!("{}?draft={draft}", at(name))).await?;
             target.show(&answer, |answer| edited(answer, &format!("removal of resource {name}")))
         }
-        Action::Test { name, user, from, at: moment, path } => {
-            let body = json!({ "user": user, "from": from, "at": moment, "path": path });
+        Action::Test { name, user, from, at: moment, path, factor } => {
+            let body = json!({ "user": user, "from": from, "at": moment, "path": path, "factors": factor });
             let answer = client.post(&format!("{}/test", at(name)), &body).await?;
             target.show(&answer, output::record)
         }
@@ -159,13 +162,8 @@ pub(super) fn edited(answer: &Value, what: &str) -> String {
 }
 
 fn listed(answer: &Value) -> String {
-    let map = answer.get("resources").unwrap_or(answer);
-    let Some(resources) = map.as_object() else {
-        return output::list(answer, "resources", &["name", "hosts", "rule", "upstreams"]);
-    };
-    if resources.is_empty() {
-        return "no resources".to_owned();
-    }
+    let resources = answer.get("resources").and_then(Value::as_object).filter(|map| !map.is_empty());
+    let Some(resources) = resources else { return "no resources".to_owned() };
     let row = |(name, resource): (&String, &Value)| {
         vec![
             name.clone(),

@@ -72,15 +72,9 @@ pub(super) async fn rule(arguments: &RuleArguments) -> anyhow::Result<()> {
 }
 
 fn listed(answer: &Value) -> String {
-    let map = answer.get("rules").unwrap_or(answer);
-    match map.as_object() {
-        None => output::list(answer, "rules", &["name", "rule"]),
-        Some(rules) if rules.is_empty() => "no rules".to_owned(),
-        Some(rules) => {
-            let row = |(name, rule): (&String, &Value)| {
-                vec![name.clone(), rule.as_str().unwrap_or_default().to_owned()]
-            };
-            output::table(&["name", "rule"], rules.iter().map(row))
-        }
-    }
+    let rules = answer.get("rules").and_then(Value::as_object).filter(|map| !map.is_empty());
+    let Some(rules) = rules else { return "no rules".to_owned() };
+    let row =
+        |(name, rule): (&String, &Value)| vec![name.clone(), rule.as_str().unwrap_or_default().to_owned()];
+    output::table(&["name", "rule"], rules.iter().map(row))
 }

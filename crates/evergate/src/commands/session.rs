@@ -45,7 +45,7 @@ pub(super) async fn session(arguments: &SessionArguments) -> anyhow::Result<()> 
         Action::List { user } => {
             let filter = user.as_ref().map(|user| format!("?user={}", segment(user)));
             let answer = client.get(&format!("/sessions{}", filter.unwrap_or_default())).await?;
-            let columns = ["id", "user", "opened_at", "active_at", "ends_at", "client"];
+            let columns = ["id", "user", "factors", "client", "opened_at", "active_at", "ends_at"];
             target.show(&answer, |answer| output::list(answer, "sessions", &columns))
         }
         Action::Revoke { id: Some(id), .. } => {

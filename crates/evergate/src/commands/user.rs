@@ -81,14 +81,19 @@ enum Action {
         /// The user
         name: String,
     },
-    /// Set another password and take all other factors away, so that they can be enrolled anew
-    #[command(after_help = "Example:\n  evergate user reset bob --password-file pw")]
+    /// Give a user another password, and end all sessions
+    #[command(
+        after_help = "Examples:\n  evergate user reset bob\n  evergate user reset bob --factors --password-file pw"
+    )]
     Reset {
         /// The user
         name: String,
-        /// A file whose first line is the new password; `-` reads standard input
+        /// A file whose first line is the new password; `-` reads standard input; without it, one is made and printed
         #[arg(long, value_name = "FILE")]
-        password_file: PathBuf,
+        password_file: Option<PathBuf>,
+        /// Take soft tokens and recovery codes away too, so that new ones can be enrolled
+        #[arg(long)]
+        factors: bool,
     },
     /// Enrol a soft token for a user, shown as a QR code
     #[command(after_help = "Examples:\n  evergate user totp bob\n  evergate user totp bob --otpauth")]
@@ -135,10 +140,14 @@ pub(super) async fn user(arguments: &UserArguments) -> anyhow::Result<()> {
         Action::Remove { name } => {
             target.done(&client.delete(&at(name)).await?, &format!("removed user {name}"))
         }
-        Action::Reset { name, password_file } => {
-            let body = json!({ "password": people::password(password_file)? });
+        Action::Reset { name, password_file, factors } => {
+            let password = password_file.as_deref().map(people::password).transpose()?;
+            let body = json!({ "password": password, "factors": factors });
             let answer = client.post(&format!("{}/reset", at(name)), &body).await?;
-            target.done(&answer, &format!("reset user {name}"))
+            target.show(&answer, |answer| match answer.get("password") {
+                Some(_) => output::field(answer, "password"),
+                None => format!("reset user {name}"),
+            })
         }
         Action::Totp { name, otpauth } => {
             let answer = client.post(&format!("{}/totp", at(name)), &json!({})).await?;

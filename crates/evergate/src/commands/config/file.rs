@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 use evergate_cluster::api_client::{ApiClient, ApiError};
 use http::StatusCode;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::api_client::Target;
 use crate::failure::BadFile;
@@ -17,11 +17,11 @@ pub(super) async fn send(
     client: &ApiClient,
     path: &str,
     file: &Path,
-    mut body: Value,
+    mut body: Map<String, Value>,
 ) -> anyhow::Result<Value> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-    body["file"] = text.into();
-    match client.post(path, &body).await {
+    body.insert("file".to_owned(), text.into());
+    match client.post(path, &Value::Object(body)).await {
         Err(error @ ApiError::Refused { .. }) if error.is(StatusCode::UNPROCESSABLE_ENTITY) => {
             Err(BadFile(format!("`{}`: {error}", file.display())).into())
         }

@@ -53,7 +53,8 @@ async fn one(client: &ApiClient, name: &str, pid: &str) -> anyhow::Result<Durati
 
 /// Why the instance's next process is not yet in everybody's service; `None` if it is.
 fn unready(status: &Value, name: &str, pid_before: &str) -> Option<String> {
-    let Some(instance) = items(status, "instances").iter().find(|instance| field(instance, "name") == name) else {
+    let Some(instance) = items(status, "instances").iter().find(|instance| field(instance, "name") == name)
+    else {
         return Some("it is not listed any more".to_owned());
     };
     if field(instance, "pid") == pid_before {
@@ -65,7 +66,9 @@ fn unready(status: &Value, name: &str, pid_before: &str) -> Option<String> {
     }
     let doubts = |link: &&Value| {
         let candidates = link.get("candidates").map_or(&[][..], |candidates| items(candidates, ""));
-        candidates.iter().any(|candidate| field(candidate, "instance") == name && field(candidate, "state") != "up")
+        candidates
+            .iter()
+            .any(|candidate| field(candidate, "instance") == name && field(candidate, "state") != "up")
     };
     let doubter = items(status, "links").iter().find(doubts)?;
     Some(format!("{} does not yet take it to be up", field(doubter, "from")))

@@ -15,6 +15,9 @@ use crate::cli::Installation;
 use crate::failure::hinted;
 use crate::up::Up;
 
+/// The resource of the demo application.
+pub const RESOURCE: &str = "welcome";
+
 /// Where the installation keeps the demo user's secrets.
 pub const FILE: &str = "demo.json";
 

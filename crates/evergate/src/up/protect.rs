@@ -10,9 +10,7 @@ use evergate_model::{Host, Name, Period};
 
 use super::UpArguments;
 use super::ports::{Ports, loopback};
-
-/// The name of the demo's resource.
-const DEMO: &str = "welcome";
+use crate::demo::RESOURCE as DEMO;
 
 /// An application to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,184 @@
+//! One installation of a test: its directory, its ports, its supervisor.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Ports an installation uses above its base.
+const SPAN: u16 = 100;
+
+static NEXT: AtomicU16 = AtomicU16::new(0);
+
+pub struct Installation {
+    root: tempfile::TempDir,
+    pub base: u16,
+}
+
+pub struct Running<'a> {
+    installation: &'a Installation,
+    supervisor: Child,
+}
+
+/// A base with free ports above it, below those that the system hands out by itself.
+fn free_base() -> u16 {
+    let first = 11_000 + u16::try_from(std::process::id() % 80).unwrap() * 250;
+    (0..80)
+        .map(|_| 11_000 + (first - 11_000 + NEXT.fetch_add(1, Ordering::SeqCst) * SPAN) % 20_000)
+        .find(|base| (*base..base + SPAN).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()))
+        .expect("free ports")
+}
+
+impl Installation {
+    pub fn new() -> Self {
+        Self { root: tempfile::tempdir().unwrap(), base: free_base() }
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.root.path().join("data")
+    }
+
+    pub fn command(&self) -> Command {
+        let mut command = evergate(&["up"]);
+        command.arg("--data").arg(self.data()).arg("--listen-base").arg(self.base.to_string());
+        command
+    }
+
+    pub fn spawn(&self, arguments: &[&str]) -> Running<'_> {
+        let log = std::fs::File::create(self.root.path().join("up.log")).unwrap();
+        let supervisor = self
+            .command()
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Running { installation: self, supervisor }
+    }
+
+    /// Starts it and waits until it is ready.
+    pub fn start(&self) -> Running<'_> {
+        let mut running = self.spawn(&[]);
+        running.until_ready();
+        running
+    }
+
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(self.root.path().join("up.log")).unwrap_or_default()
+    }
+
+    /// Every process that runs on this directory.
+    pub fn processes(&self) -> Vec<i32> {
+        let data = self.data().into_os_string().into_string().unwrap();
+        let on_it = |pid: &i32| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            name.trim() == "evergate" && String::from_utf8_lossy(&line).contains(&data)
+        };
+        let pids = std::fs::read_dir("/proc")
+            .unwrap()
+            .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+        pids.filter(on_it).collect()
+    }
+
+    pub fn kill_everything(&self) {
+        for pid in self.processes() {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        wait("all processes to be gone", || self.processes().is_empty());
+    }
+}
+
+impl Running<'_> {
+    pub fn pid(&self) -> u32 {
+        self.supervisor.id()
+    }
+
+    pub fn until_ready(&mut self) {
+        let until = Instant::now() + PATIENCE;
+        while self.up_file().is_none() {
+            let ended = self.supervisor.try_wait().unwrap();
+            assert!(ended.is_none(), "{ended:?}: {}", self.installation.said());
+            assert!(Instant::now() < until, "not ready: {}", self.installation.said());
+            sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// `up.json`, if this very supervisor wrote it.
+    pub fn up_file(&self) -> Option<Value> {
+        let text = std::fs::read(self.installation.data().join("up.json")).ok()?;
+        let up: Value = serde_json::from_slice(&text).expect("up.json is never half-written");
+        (up["supervisor"] == self.pid()).then_some(up)
+    }
+
+    pub fn pid_of(&self, instance: &str) -> i32 {
+        let up = self.up_file().expect("it is up");
+        let instances = up["instances"].as_array().unwrap().clone();
+        let found = instances.into_iter().find(|one| one["name"] == instance).expect("such an instance");
+        i32::try_from(found["pid"].as_i64().unwrap()).unwrap()
+    }
+
+    /// Ends the supervisor alone, as a crash does.
+    pub fn crash(mut self) {
+        self.supervisor.kill().unwrap();
+        self.supervisor.wait().unwrap();
+    }
+
+    /// Asks it to end; how long it took.
+    pub fn end(mut self, signal: Signal) -> Duration {
+        let asked = Instant::now();
+        kill(Pid::from_raw(i32::try_from(self.pid()).unwrap()), signal).unwrap();
+        let status = self.supervisor.wait().unwrap();
+        assert!(status.success(), "{status}: {}", self.installation.said());
+        asked.elapsed()
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if self.supervisor.try_wait().ok().flatten().is_none() {
+            self.installation.kill_everything();
+            let _ = self.supervisor.wait();
+        }
+    }
+}
+
+impl Drop for Installation {
+    fn drop(&mut self) {
+        for pid in self.processes() {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
+}
+
+pub fn evergate(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_evergate"));
+    command.args(arguments);
+    command
+}
+
+/// Runs a command that is expected to fail at once; its exit code and what it said.
+pub fn refused(command: &mut Command) -> (i32, String) {
+    let Output { status, stderr, .. } = command.output().unwrap();
+    (status.code().expect("an exit code"), String::from_utf8(stderr).unwrap())
+}
+
+pub fn wait(what: &str, holds: impl Fn() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < until, "waited in vain for {what}");
+        sleep(Duration::from_millis(20));
+    }
+}
+
+pub fn read(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}

@@ -1,0 +1,17 @@
+//! `evergate up` from outside: real processes, real signals, real directories.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test"
+)]
+
+mod installation;
+mod lives;
+mod refusals;
+mod survives;

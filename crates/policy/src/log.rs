@@ -159,12 +159,12 @@ impl Log {
             known.position = if is_last { end.max(after) } else { after };
             let position = known.position;
             drop(known);
-            metrics::gauge!(names::LOG_POSITION).set(position as f64);
             self.position.send_replace(position);
             if is_last {
                 break;
             }
         }
+        metrics::gauge!(names::LOG_POSITION).set(self.position() as f64);
         *self.read_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(began);
         Ok(())
     }

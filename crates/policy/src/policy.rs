@@ -68,7 +68,7 @@ impl Policy {
     /// # Errors
     /// When one of them cannot be used; then both stay as they were.
     pub fn apply(&self, snapshot: &Snapshot, keys: &KeyBundle) -> Result<(), ApplyError> {
-        let rules = Rules::from_snapshot(snapshot)?;
+        let rules = Rules::from_snapshot(snapshot, self.0.rules.load().as_deref())?;
         let signer = Signer::from_bundle(keys, &rules.public_keys)?;
         self.0.signer.store(Some(Arc::new(signer)));
         self.0.rules.store(Some(Arc::new(rules)));

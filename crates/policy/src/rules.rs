@@ -2,6 +2,7 @@
 //! by, keys to verify tokens with.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use evergate_decision::{Explanation, RuleProblem, RuleSet};
 use evergate_model::configuration::Resource;
@@ -22,8 +23,8 @@ pub struct Rules {
     pub(crate) configuration: Configuration,
     pub(crate) public_keys: Vec<PublicKey>,
     pub(crate) verifier: Verifier,
-    rule_set: RuleSet,
-    portal: RuleSet,
+    rule_set: Arc<RuleSet>,
+    portal: Arc<RuleSet>,
     hosts: BTreeMap<Host, Name>,
 }
 
@@ -56,15 +57,21 @@ pub(crate) enum Target {
 }
 
 impl Rules {
-    /// The rules in a snapshot.
+    /// The rules in a snapshot. Those of the `previous` one are used again where the configuration
+    /// is the same: most snapshots change something else.
     ///
     /// # Errors
     /// When there are none in it, or they or the keys cannot be used.
-    pub fn from_snapshot(snapshot: &Snapshot) -> Result<Self, RulesError> {
+    pub fn from_snapshot(snapshot: &Snapshot, previous: Option<&Self>) -> Result<Self, RulesError> {
         let Part::Internal(part) = &snapshot.part else { return Err(RulesError::NoRules) };
         let configuration = part.configuration.clone();
-        let rule_set = RuleSet::compile(&configuration).map_err(RulesError::Rules)?;
-        let portal = RuleSet::compile(&portal(&configuration)).map_err(RulesError::Rules)?;
+        let compile = |configuration: &Configuration| {
+            RuleSet::compile(configuration).map(Arc::new).map_err(RulesError::Rules)
+        };
+        let (rule_set, portal) = match previous.filter(|rules| rules.configuration == configuration) {
+            Some(previous) => (Arc::clone(&previous.rule_set), Arc::clone(&previous.portal)),
+            None => (compile(&configuration)?, compile(&portal(&configuration))?),
+        };
         let hosts = configuration
             .resources
             .iter()

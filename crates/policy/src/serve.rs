@@ -6,12 +6,13 @@ use std::time::Duration;
 use anyhow::Context;
 use evergate_keys::KeyBundle;
 use evergate_model::snapshot::Snapshot;
-use evergate_process::{Instance, internal_listener};
+use evergate_process::{Instance, Readiness, internal_listener};
 use evergate_store::{Changes, StoreError, sessions};
 use evergate_wire::authorization::GateLayer;
-use evergate_wire::feed::{Feed, KeyFile};
+use evergate_wire::feed::KeyFile;
 use evergate_wire::joined;
 use evergate_wire::proto::policy_server::PolicyServer;
+use tokio::sync::watch;
 
 use crate::policy::Policy;
 
@@ -32,13 +33,13 @@ pub async fn serve(instance: Instance) -> anyhow::Result<()> {
     let (clock, lifecycle) = (instance.clock.clone(), instance.lifecycle.clone());
     let policy = Policy::new(clock, lifecycle, instance.readiness.clone(), &instance.data);
     policy.start(&url).await;
-    tokio::select! {
-        () = first(&policy, &joined.feed) => {}
+    let sources = Sources { snapshots: joined.feed.snapshots(), keys: joined.feed.keys() };
+    let sources = tokio::select! {
+        sources = first(&policy, sources) => sources,
         () = instance.lifecycle.stopping() => return Ok(()),
-    }
-    instance
-        .lifecycle
-        .spawn_until_stop("follow rules and keys", follow(policy.clone(), instance.clone(), joined.feed));
+    };
+    let following = follow(policy.clone(), instance.readiness.clone(), sources);
+    instance.lifecycle.spawn_until_stop("follow rules and keys", following);
     let router = axum::Router::new()
         .route_service("/evergate.Policy/{*call}", PolicyServer::new(policy))
         .merge(internal_listener::heartbeat(&instance.readiness))
@@ -50,46 +51,54 @@ pub async fn serve(instance: Instance) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Where rules and keys come from.
+struct Sources {
+    snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    keys: watch::Receiver<Option<Arc<KeyFile>>>,
+}
+
+impl Sources {
+    /// Waits for the next snapshot or bundle of keys; false when there will be none.
+    async fn changed(&mut self) -> bool {
+        tokio::select! {
+            changed = self.snapshots.changed() => changed.is_ok(),
+            changed = self.keys.changed() => changed.is_ok(),
+        }
+    }
+
+    /// Goes by what there is now; false where one of both is not there yet.
+    fn apply(&mut self, policy: &Policy) -> anyhow::Result<bool> {
+        let snapshot = self.snapshots.borrow_and_update().clone();
+        let keys = self.keys.borrow_and_update().clone();
+        let (Some(snapshot), Some(keys)) = (snapshot, keys) else { return Ok(false) };
+        apply(policy, &snapshot, &keys).map(|()| true)
+    }
+}
+
 /// Waits until there are rules and keys that can be used.
-async fn first(policy: &Policy, feed: &Feed) {
-    let (mut snapshots, mut keys) = (feed.snapshots(), feed.keys());
+async fn first(policy: &Policy, mut sources: Sources) -> Sources {
     loop {
-        let (snapshot, file) = (snapshots.borrow_and_update().clone(), keys.borrow_and_update().clone());
-        if let (Some(snapshot), Some(file)) = (snapshot, file) {
-            match apply(policy, &snapshot, &file) {
-                Ok(()) => return,
-                Err(error) => {
-                    tracing::error!(error = format!("{error:#}"), "what administration sent cannot be used")
-                }
+        match sources.apply(policy) {
+            Ok(true) => return sources,
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "what administration sent cannot be used");
             }
         }
-        tokio::select! {
-            _ = snapshots.changed() => {}
-            _ = keys.changed() => {}
-        }
+        sources.changed().await;
     }
 }
 
 /// Goes by each new snapshot and bundle of keys; by the last good ones where one cannot be used.
-async fn follow(policy: Policy, instance: Instance, feed: Feed) {
-    let (mut snapshots, mut keys) = (feed.snapshots(), feed.keys());
-    loop {
-        let (snapshot, file) = (snapshots.borrow_and_update().clone(), keys.borrow_and_update().clone());
-        if let (Some(snapshot), Some(file)) = (snapshot, file) {
-            match apply(&policy, &snapshot, &file) {
-                Ok(()) => instance.readiness.clear("rules"),
-                Err(error) => {
-                    tracing::error!(
-                        error = format!("{error:#}"),
-                        "what administration sent cannot be used; going on as before"
-                    );
-                    instance.readiness.degraded("rules", format!("{error:#}"));
-                }
+async fn follow(policy: Policy, readiness: Readiness, mut sources: Sources) {
+    while sources.changed().await {
+        match sources.apply(&policy) {
+            Ok(_) => readiness.clear("rules"),
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::error!(error, "what administration sent cannot be used; going on as before");
+                readiness.degraded("rules", error);
             }
-        }
-        tokio::select! {
-            changed = snapshots.changed() => if changed.is_err() { return },
-            changed = keys.changed() => if changed.is_err() { return },
         }
     }
 }

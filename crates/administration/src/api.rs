@@ -22,6 +22,9 @@ mod status;
 mod users;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 use answer::{Answer, Stop};
 use call::Call;
 use route::Route;

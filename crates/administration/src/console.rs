@@ -8,6 +8,9 @@ mod rows;
 mod session;
 mod sign_in;
 
+#[cfg(test)]
+mod tests;
+
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};

@@ -27,6 +27,8 @@ mod rotation;
 mod serve;
 pub mod setup;
 mod statuses;
+#[cfg(test)]
+mod testing;
 mod upkeep;
 mod vault;
 

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::IpAddr;
-use std::pin::pin;
+use std::pin;
 use std::sync::Arc;
 
 use http::Request;
@@ -67,16 +67,8 @@ where
         async move { Ok::<_, Infallible>(place.0.answer(&place.1, request).await) }
     });
     let outcome = if is_http2 {
-        let connection = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(STREAMS)
-            .max_header_list_size(u32::try_from(LONGEST_HEAD).unwrap_or(u32::MAX))
-            .max_send_buf_size(64 * 1024)
-            .initial_stream_window_size(256 * 1024)
-            .initial_connection_window_size(1024 * 1024)
-            .keep_alive_interval(settings.idle / 3)
-            .serve_connection(io, service);
-        let mut connection = pin!(connection);
+        let connection = http2_settings(&settings).serve_connection(io, service);
+        let mut connection = pin::pin!(connection);
         tokio::select! {
             biased;
             outcome = connection.as_mut() => outcome,
@@ -86,23 +78,38 @@ where
             }
         }
     } else {
-        let connection = http1::Builder::new()
-            .max_buf_size(2 * LONGEST_HEAD)
-            .serve_connection(io, service)
-            .with_upgrades();
-        let mut connection = pin!(connection);
-        tokio::select! {
+        let mut builder = http1::Builder::new();
+        let mut connection =
+            builder.max_buf_size(2 * LONGEST_HEAD).serve_connection(io, service).with_upgrades();
+        let outcome = tokio::select! {
             biased;
-            outcome = connection.as_mut() => outcome,
+            outcome = &mut connection => outcome,
             () = left_and_idle(mode, &settings) => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+                pin::Pin::new(&mut connection).graceful_shutdown();
+                (&mut connection).await
             }
+        };
+        if let Some(parts) = connection.into_parts() {
+            parts.io.into_inner().close().await;
         }
+        outcome
     };
     if let Err(error) = outcome {
         tracing::debug!(%error, %client, "connection ended");
     }
+}
+
+fn http2_settings(settings: &Settings) -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(u32::try_from(LONGEST_HEAD).unwrap_or(u32::MAX))
+        .max_send_buf_size(64 * 1024)
+        .initial_stream_window_size(256 * 1024)
+        .initial_connection_window_size(1024 * 1024)
+        .keep_alive_interval(settings.idle / 3);
+    builder
 }
 
 /// Resolves when connections are to end.

@@ -268,7 +268,8 @@ impl Decider {
         flight
     }
 
-    /// Asks until someone answers who has followed the revocation log as far as we have.
+    /// Asks until someone answers who has followed the revocation log as far as we have: a permit of
+    /// anyone else might be for a session that has ended.
     async fn question(&self, case: &Case) -> Result<Answer, NoAnswer> {
         let token = case.caller.as_ref().map_or_else(|| "".into(), |caller| caller.token.clone());
         let facts = RequestFacts::clone(&case.facts);
@@ -279,7 +280,8 @@ impl Decider {
             if !is_for(&answer, case) {
                 return Err(NoAnswer::Away("the answer is about another session".to_owned()));
             }
-            if answer.log_position >= known {
+            let is_permit = matches!(answer.verdict, AnswerVerdict::Permit(_));
+            if !is_permit || answer.log_position >= known {
                 return Ok(answer);
             }
             tokio::time::sleep(BEHIND_PAUSE).await;

@@ -10,6 +10,7 @@ use evergate_model::{Name, RequestFacts};
 use evergate_process::{Clock, Readiness};
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::sync::watch;
 
@@ -107,6 +108,7 @@ impl Desk {
     pub(crate) async fn answer(&self, origin: &Origin, request: Request<Incoming>) -> Response<Body> {
         let in_hand = origin.activity.begin();
         let version = request.version();
+        let has_body = !request.body().is_end_stream();
         let (head, body) = request.into_parts();
         let mut answer = match accept::read(&head) {
             Ok(asked) => self.pass(origin, head, body, asked).await,
@@ -115,6 +117,9 @@ impl Desk {
         if version < Version::HTTP_2 && *self.mode.borrow() != Mode::Serving {
             close(&mut answer);
         }
+        if has_body && answer.status().as_u16() >= 400 {
+            origin.activity.linger();
+        }
         answer.body_mut().hold(in_hand);
         answer
     }
@@ -122,11 +127,14 @@ impl Desk {
     /// The phases after the first.
     async fn pass(&self, origin: &Origin, head: Parts, body: Incoming, asked: Asked) -> Response<Body> {
         let id = Id::new(self.clock.now(), rand::random());
-        if asked.path.is_under(reserved::PREFIX) {
+        let site = self.site.load_full();
+        let target = site.target(&asked.host);
+        // The style sheets of the pages are the pages' own, also on the reserved paths.
+        let is_asset = matches!(target, Some(Target::BuiltIn(_))) && asked.path.is_under(reserved::ASSETS);
+        if asked.path.is_under(reserved::PREFIX) && !is_asset {
             return reserved::answer(self, &head, &asked, id).await;
         }
-        let site = self.site.load_full();
-        let Some(target) = site.target(&asked.host) else {
+        let Some(target) = target else {
             return unknown_host(&head);
         };
         let (reader, method, named) = (Reader::of(&head), head.method.clone(), asked.clone());

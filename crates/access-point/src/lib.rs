@@ -26,6 +26,8 @@ mod serve;
 mod settings;
 mod sign_in;
 mod site;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use serve::{serve, serve_with};

@@ -17,6 +17,8 @@ use crate::sign_in;
 
 /// What the reserved paths begin with.
 pub(crate) const PREFIX: &str = "/.evergate";
+/// Where the pages' assets are; forwarded with the pages on their hosts.
+pub(crate) const ASSETS: &str = "/.evergate/assets";
 
 /// A hand-over, as the portal sends a browser here.
 #[derive(Deserialize)]

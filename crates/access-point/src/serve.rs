@@ -153,7 +153,8 @@ async fn resolve(shared: Arc<Shared>) {
 pub(crate) fn follow_mode(lifecycle: &Lifecycle, readiness: &Readiness) -> watch::Receiver<Mode> {
     let (sender, mode) = watch::channel(Mode::Serving);
     let (stop, mut states) = (lifecycle.clone(), readiness.watch());
-    lifecycle.spawn("follow mode", async move {
+    // Until the end: threads see the mode until they have ended.
+    lifecycle.spawn_until_end("follow mode", async move {
         loop {
             let mode = if states.borrow_and_update().ready { Mode::Serving } else { Mode::Draining };
             sender.send_replace(mode);
@@ -163,7 +164,6 @@ pub(crate) fn follow_mode(lifecycle: &Lifecycle, readiness: &Readiness) -> watch
             }
         }
         sender.send_replace(Mode::Stopping);
-        // Threads see the mode until they have ended.
         sender.closed().await;
     });
     mode

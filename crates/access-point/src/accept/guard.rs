@@ -8,17 +8,24 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::framing::{Framing, Phase};
 use crate::settings::Settings;
+
+/// What hyper reads in place of refused bytes. No head and no chunk's line may hold a NUL, so that it
+/// answers 400 or fails the body, and closes; it looks at a head once that ends.
+const POISON: &[u8] = b"\0\r\n\r\n";
+/// The most that is read away after the last answer, in bytes.
+const LINGER_BYTES: usize = 1 << 20;
 
 /// What the requests of a connection tell its guard.
 #[derive(Debug, Default)]
 pub(crate) struct Activity {
     in_hand: AtomicU32,
     is_tunnel: AtomicBool,
+    lingers: AtomicBool,
 }
 
 impl Activity {
@@ -38,6 +45,12 @@ impl Activity {
     /// What follows is not HTTP any more (WebSocket).
     pub(crate) fn becomes_tunnel(&self) {
         self.is_tunnel.store(true, Ordering::Relaxed);
+    }
+
+    /// The client may still be sending what nobody will read: the connection is closed so that the
+    /// last answer reaches it all the same.
+    pub(crate) fn linger(&self) {
+        self.lingers.store(true, Ordering::Relaxed);
     }
 
     fn is_tunnel(&self) -> bool {
@@ -62,7 +75,8 @@ pub(crate) struct Guard<Io> {
     activity: Arc<Activity>,
     /// Absent on HTTP/2, whose frames have lengths.
     framing: Option<Framing>,
-    is_poisoned: bool,
+    /// What is still to be read in place of what was refused.
+    poison: Option<&'static [u8]>,
     timer: Pin<Box<Sleep>>,
     limits: Limits,
     ticks: Ticks,
@@ -99,7 +113,7 @@ impl<Io> Guard<Io> {
             io,
             activity,
             framing: (!is_http2).then(Framing::default),
-            is_poisoned: false,
+            poison: None,
             timer: Box::pin(tokio::time::sleep(tick)),
             limits: Limits {
                 tick,
@@ -136,8 +150,7 @@ impl<Io> Guard<Io> {
         if too_long.contains(&true) { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
     }
 
-    /// Follows what was just read. Where it must not go on, the offending byte becomes a NUL, which
-    /// no head and no chunk size may hold: hyper answers 400 or fails the body, and closes.
+    /// Follows what was just read. Where it must not go on, poison takes its place.
     fn follow(&mut self, buffer: &mut ReadBuf<'_>, before: usize) {
         let Some(framing) = self.framing.as_mut().filter(|_| !self.activity.is_tunnel()) else { return };
         let read = buffer.filled().get(before..).unwrap_or_default();
@@ -148,12 +161,18 @@ impl<Io> Guard<Io> {
             return;
         };
         tracing::debug!(error = %violation.error, "request refused");
-        let at = before + violation.at;
-        buffer.set_filled(at + 1);
-        if let Some(byte) = buffer.filled_mut().get_mut(at) {
-            *byte = 0;
-        }
-        self.is_poisoned = true;
+        buffer.set_filled(before + violation.at);
+        self.activity.linger();
+        self.poison = Some(POISON);
+        self.deliver_poison(buffer);
+    }
+
+    /// Gives hyper what is left of the poison; nothing is the end of the connection.
+    fn deliver_poison(&mut self, buffer: &mut ReadBuf<'_>) {
+        let poison = self.poison.unwrap_or_default();
+        let (now, later) = poison.split_at(poison.len().min(buffer.remaining()));
+        buffer.put_slice(now);
+        self.poison = Some(later);
     }
 }
 
@@ -164,7 +183,8 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Guard<Io> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.is_poisoned {
+        if this.poison.is_some() {
+            this.deliver_poison(buffer);
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
@@ -225,5 +245,29 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Guard<Io> {
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.io).poll_shutdown(context);
         this.wrote(context, outcome)
+    }
+}
+
+impl<Io: AsyncRead + AsyncWrite + Unpin> Guard<Io> {
+    /// Ends the connection. If the client may still be sending, what comes is read away first,
+    /// within bounds: a socket closed with unread bytes is reset, and the last answer lost.
+    pub(crate) async fn close(mut self) {
+        if !self.activity.lingers.load(Ordering::Relaxed) {
+            return;
+        }
+        let reading = async {
+            self.io.shutdown().await?;
+            let mut scratch = [0; 4096];
+            let mut rest = LINGER_BYTES;
+            while rest > 0 {
+                match self.io.read(&mut scratch).await? {
+                    0 => break,
+                    read => rest = rest.saturating_sub(read),
+                }
+            }
+            Ok::<(), io::Error>(())
+        };
+        // Whatever goes wrong, the connection is over.
+        drop(tokio::time::timeout(self.limits.tick, reading).await);
     }
 }

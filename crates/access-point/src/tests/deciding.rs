@@ -1,0 +1,189 @@
+//! Permits: who gets one, for how long, and what happens when nobody can say.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use evergate_model::reads::{HeaderRead, PathRead};
+use evergate_model::{Period, Reads};
+use tokio::sync::Semaphore;
+
+use super::application::Application;
+use super::client::{Client, get};
+use super::kit::{AccessPoint, Plan, session, until};
+use super::policy::{answer, permit};
+use crate::decide::policy::{AnswerVerdict, NoAnswer};
+
+async fn ask(access_point: &AccessPoint, path: &str, lines: &str) -> u16 {
+    Client::connect(access_point.address).await.ask(&get(path, lines)).await.status
+}
+
+async fn with_application(change: impl FnOnce(&mut Plan)) -> (Application, AccessPoint) {
+    let application = Application::start().await;
+    let mut plan = Plan::new(&[&application.url()]);
+    change(&mut plan);
+    (application, plan.start())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permit_is_asked_for_once_and_for_each_session() {
+    let (_application, access_point) = with_application(|_| ()).await;
+    for number in 1..=3 {
+        let cookie = access_point.cookie(number);
+        for _ in 0..5 {
+            assert_eq!(ask(&access_point, "/", &cookie).await, 200);
+        }
+        assert_eq!(access_point.policy.asked(), u32::from(number));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permit_answers_only_what_it_rests_on() {
+    let (_application, access_point) = with_application(|_| ()).await;
+    let reads = Reads {
+        method: Some("GET".to_owned()),
+        paths: vec![PathRead { prefix: "/admin".to_owned(), is_under: false }],
+        headers: vec![HeaderRead { name: "x-team".to_owned(), value: Some("red".to_owned()) }],
+        ..Reads::default()
+    };
+    access_point.policy.say(Ok(permit(reads)));
+    for (path, lines, asked) in [
+        ("/a", "X-Team: red\r\n", 1),
+        ("/b", "X-Team: red\r\n", 1),
+        ("/b", "X-Team: blue\r\n", 2),
+        ("/admin/x", "X-Team: red\r\n", 3),
+        ("/c", "X-Team: red\r\n", 3),
+    ] {
+        ask(&access_point, path, lines).await;
+        assert_eq!(access_point.policy.asked(), asked, "{path} {lines}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn denials_are_never_kept_and_are_audited() {
+    let (application, access_point) = with_application(|_| ()).await;
+    let no = AnswerVerdict::Deny("your group may not".to_owned());
+    access_point.policy.say(Ok(answer(no, Reads::default())));
+    let mut client = Client::connect(access_point.address).await;
+    let denied = client.ask(&get("/secret?q=1", &access_point.cookie(1))).await;
+    assert_eq!(denied.status, 403);
+    assert!(denied.text().contains("your group may not") && denied.text().contains("request_"));
+    access_point.policy.say(Ok(permit(Reads::default())));
+    assert_eq!(ask(&access_point, "/", "").await, 200);
+    assert_eq!(application.count(), 1);
+    until("the denial is audited", || access_point.policy.audited.lock().unwrap().len() == 1).await;
+    let denial = access_point.policy.audited.lock().unwrap()[0].clone();
+    assert_eq!((denial.user.as_str(), denial.resource.as_str()), ("alice", "wiki"));
+    assert_eq!(denial.detail, "GET wiki.example.com/secret: your group may not");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denial_takes_the_permit_back_also_from_grace() {
+    let (_application, access_point) = with_application(|plan| {
+        plan.permit_cache = Period::from_milliseconds(1);
+    })
+    .await;
+    let cookie = access_point.cookie(1);
+    assert_eq!(ask(&access_point, "/", &cookie).await, 200);
+    access_point.policy.say(Ok(answer(AnswerVerdict::Deny("no".to_owned()), Reads::default())));
+    assert_eq!(ask(&access_point, "/", &cookie).await, 403);
+    access_point.policy.go_away();
+    assert_eq!(ask(&access_point, "/", &cookie).await, 503);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_cache_policy_is_asked_every_time() {
+    let (_application, access_point) = with_application(|plan| plan.permit_cache = Period::default()).await;
+    let cookie = access_point.cookie(1);
+    for asked in 1..=3 {
+        assert_eq!(ask(&access_point, "/", &cookie).await, 200);
+        assert_eq!(access_point.policy.asked(), asked);
+    }
+    access_point.policy.go_away();
+    assert_eq!(ask(&access_point, "/", &cookie).await, 200, "grace");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_while_a_question_is_on_its_way_waits_for_its_answer() {
+    let (_application, access_point) = with_application(|_| ()).await;
+    let gate = Arc::clone(&access_point.policy.gate);
+    gate.forget_permits(Semaphore::MAX_PERMITS);
+    let cookie = access_point.cookie(1);
+    let requests = (0..20).map(|_| ask(&access_point, "/", &cookie));
+    let all = futures_util::future::join_all(requests);
+    let open = async {
+        until("one asked", || access_point.policy.asked() == 1).await;
+        gate.add_permits(1000);
+    };
+    let (statuses, ()) = tokio::join!(all, open);
+    assert!(statuses.iter().all(|status| *status == 200));
+    assert_eq!(access_point.policy.asked(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_policy_away_seen_permits_are_repeated_and_first_visits_are_not() {
+    let (_application, access_point) =
+        with_application(|plan| plan.permit_cache = Period::from_milliseconds(1)).await;
+    let seen = access_point.cookie(1);
+    assert_eq!(ask(&access_point, "/", &seen).await, 200);
+    access_point.policy.go_away();
+    assert_eq!(ask(&access_point, "/", &seen).await, 200);
+    let mut client = Client::connect(access_point.address).await;
+    let first = client.ask(&get("/", &access_point.cookie(2))).await;
+    assert_eq!((first.status, first.header("retry-after")), (503, "2"));
+    access_point.policy.revoke(session(1));
+    until("the revocation is heard", || access_point.shared.decider.log.position() == 1).await;
+    assert_ne!(ask(&access_point, "/", &seen).await, 200, "a received revocation binds");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grace_of_nothing_is_no_grace() {
+    let (_application, access_point) = with_application(|plan| {
+        (plan.permit_cache, plan.grace) = (Period::from_milliseconds(1), Period::default());
+    })
+    .await;
+    let cookie = access_point.cookie(1);
+    assert_eq!(ask(&access_point, "/", &cookie).await, 200);
+    access_point.policy.go_away();
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    assert_eq!(ask(&access_point, "/", &cookie).await, 503);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_session_is_refused_although_its_permit_is_fresh() {
+    let (_application, access_point) = with_application(|_| ()).await;
+    let cookie = access_point.cookie(1);
+    assert_eq!(ask(&access_point, "/", &cookie).await, 200);
+    access_point.policy.say(Ok(answer(AnswerVerdict::SignIn, Reads::default())));
+    assert_eq!(ask(&access_point, "/", &cookie).await, 200, "still fresh");
+    access_point.policy.revoke(session(1));
+    until("the revocation is heard", || access_point.shared.decider.log.position() == 1).await;
+    assert_eq!(ask(&access_point, "/", &cookie).await, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_from_behind_in_the_revocation_log_is_not_taken() {
+    let (_application, access_point) = with_application(|_| ()).await;
+    access_point.policy.revoke(session(9));
+    until("the revocation is heard", || access_point.shared.decider.log.position() == 1).await;
+    assert_eq!(ask(&access_point, "/", &access_point.cookie(1)).await, 503);
+    assert!(access_point.policy.asked() > 1, "asked again");
+    let mut caught_up = permit(Reads::default());
+    caught_up.log_position = 1;
+    access_point.policy.say(Ok(caught_up));
+    assert_eq!(ask(&access_point, "/", &access_point.cookie(1)).await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_session_cookies_are_refused() {
+    let (application, access_point) = with_application(|_| ()).await;
+    let cookies = format!("{}{}", access_point.cookie(1), access_point.cookie(2));
+    assert_eq!(ask(&access_point, "/", &cookies).await, 400);
+    assert_eq!(application.count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_policy_will_not_answer_is_not_confirmed() {
+    let (_application, access_point) = with_application(|_| ()).await;
+    access_point.policy.say(Err(NoAnswer::Refused("no such resource".to_owned())));
+    assert_eq!(ask(&access_point, "/", "").await, 503);
+}

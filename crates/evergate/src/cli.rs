@@ -16,7 +16,7 @@ use crate::{demo, demo_application, logs, mail, run, trust, up};
 /// Evergate stands in front of web applications, signs users in, decides on every request who may
 /// pass, and keeps doing so while its own services fail.
 #[derive(Debug, Parser)]
-#[command(name = "evergate", version, propagate_version = true, subcommand_required = true)]
+#[command(name = "evergate", version, subcommand_required = true)]
 #[command(after_help = "Example:\n  evergate up")]
 pub struct Cli {
     /// What is logged: a level, or levels by module such as `evergate_policy=debug,info`

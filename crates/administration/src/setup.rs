@@ -20,7 +20,7 @@ use evergate_model::configuration::Resource;
 use evergate_model::{Host, Name, Timestamp, Topology};
 use evergate_process::Clock;
 use evergate_process::bootstrap::ListenerSource;
-use evergate_store::{Settings, Store};
+use evergate_store::{Settings, Store, configurations};
 
 use crate::vault::Vault;
 
@@ -46,8 +46,9 @@ pub struct SetUp {
     pub public_port: u16,
     /// Resources to publish where there is none of that name; those that are there stay as they are.
     pub resources: BTreeMap<Name, Resource>,
-    /// Whether the first start makes the demo user.
-    pub demo: bool,
+    /// The demo's resource: the first start makes it and the demo user; later starts only move its
+    /// servers, as long as both are there.
+    pub demo: Option<(Name, Resource)>,
 }
 
 /// What there is afterwards.
@@ -63,6 +64,10 @@ pub struct Installation {
     pub password_file: PathBuf,
     /// The bootstrap file of each instance.
     pub bootstrap_files: BTreeMap<Name, PathBuf>,
+    /// The host of sign-in, portal and account pages, as the configuration has it.
+    pub portal_host: Host,
+    /// The console's host, if it is published.
+    pub console_host: Option<Host>,
 }
 
 /// The URL of the database in an installation's directory.
@@ -117,7 +122,12 @@ async fn write(
     let identities = reconcile::reconcile(store, vault, wanted, now).await?;
     let bootstrap_files = bootstrap_files::write(store, vault, wanted, wrapping_key, identities).await?;
     let local_ca = files::write_local_ca(store, &wanted.directory).await?;
+    let (_, configuration) = configurations::latest(&mut *store.read().await?)
+        .await?
+        .context("the database holds no configuration")?;
     Ok(Installation {
+        portal_host: configuration.portal_host,
+        console_host: configuration.console_host,
         first_start,
         local_ca,
         administrator: ADMINISTRATOR.to_owned(),

@@ -37,6 +37,13 @@ pub(crate) fn topology() -> Topology {
     Topology { instances: all.collect(), balanced: Vec::new() }
 }
 
+fn welcome() -> evergate_model::configuration::Resource {
+    serde_json::from_value(serde_json::json!({
+        "hosts": ["welcome.localhost"], "upstreams": ["http://127.0.0.1:3000"], "rule": "password and totp",
+    }))
+    .unwrap()
+}
+
 impl Fixture {
     pub(crate) async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -47,7 +54,7 @@ impl Fixture {
             domain: "localhost".parse().unwrap(),
             public_port: 10_443,
             resources: BTreeMap::new(),
-            demo: true,
+            demo: Some(("welcome".parse().unwrap(), welcome())),
         };
         let made = set_up(&wanted, &Clock::system()).await.unwrap();
         let name: Name = "administration1".parse().unwrap();

@@ -65,8 +65,8 @@ fn wanted(directory: &Path) -> SetUp {
         )]),
         domain: "localhost".parse().unwrap(),
         public_port: 10_443,
-        resources: BTreeMap::from([(name("welcome"), resource("welcome.localhost"))]),
-        demo: true,
+        resources: BTreeMap::new(),
+        demo: Some((name("welcome"), resource("welcome.localhost"))),
     }
 }
 
@@ -170,6 +170,33 @@ async fn a_later_start_adopts_new_ports_and_resources_and_loses_nothing() {
     assert_eq!(instances::admissions(&mut reading).await.unwrap().len(), 10, "no new certificates");
     let bootstrap = Bootstrap::read(&made.bootstrap_files[&name("policy1")]).unwrap();
     assert_eq!(bootstrap.listen.as_deref(), Some("127.0.0.1:30002"));
+}
+
+#[tokio::test]
+async fn the_demo_follows_its_ports_and_does_not_come_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut wanted, clock) = (wanted(directory.path()), ManualClock::new(NOW));
+    set_up(&wanted, &clock.clock()).await.unwrap();
+    let upstreams = vec!["http://127.0.0.1:4000".to_owned()];
+    if let Some((_, demo)) = &mut wanted.demo {
+        demo.upstreams.clone_from(&upstreams);
+    }
+    let latest = || async {
+        let store = open(directory.path()).await;
+        configurations::latest(&mut store.read().await.unwrap()).await.unwrap().unwrap()
+    };
+    set_up(&wanted, &clock.clock()).await.unwrap();
+    let (version, configuration) = latest().await;
+    assert_eq!((version, &configuration.resources[&name("welcome")].upstreams), (2, &upstreams));
+    let store = open(directory.path()).await;
+    let mut tx = store.begin().await.unwrap();
+    let without = evergate_model::Configuration { resources: BTreeMap::new(), ..configuration };
+    let new = configurations::NewVersion { base: 2, configuration: &without, comment: "", rollback_of: None };
+    configurations::publish(&mut tx, &evergate_store::Actor::System, NOW, &new).await.unwrap();
+    tx.commit().await.unwrap();
+    let made = set_up(&wanted, &clock.clock()).await.unwrap();
+    assert!(latest().await.1.resources.is_empty());
+    assert_eq!(made.portal_host.as_str(), "portal.localhost");
 }
 
 #[tokio::test]

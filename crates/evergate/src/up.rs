@@ -78,8 +78,8 @@ pub async fn up(arguments: &UpArguments, log: Option<&str>) -> anyhow::Result<()
             listeners: network::listeners(&network, &ports),
             domain: arguments.domain.clone(),
             public_port: ports.shared(),
-            resources: protect::resources(arguments, &ports)?,
-            demo: !arguments.no_demo,
+            resources: protect::resources(arguments)?,
+            demo: protect::demo(arguments, &ports)?,
         },
         &Clock::system(),
     )
@@ -89,7 +89,7 @@ pub async fn up(arguments: &UpArguments, log: Option<&str>) -> anyhow::Result<()
     let shared = ports.open_shared()?;
     let specs = programs.all(&network, &ports, &shared);
     let supervisor = Supervisor::start(&lifecycle, specs, &directory.logs());
-    let up_file = UpFile::new(&directory, &topology, &ports, arguments, &installation);
+    let up_file = UpFile::new(&directory, &topology, &ports, &installation);
     let outcome = attend(&lifecycle, &supervisor, &directory, &topology, &up_file, announcer).await;
     up_file.remove();
     lifecycle.stop("ended");

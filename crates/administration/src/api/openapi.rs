@@ -8,8 +8,9 @@ use serde_json::{Map, Value, json};
 use super::{ROOT, Route, routes};
 use crate::ErrorBody;
 
-/// The description.
-pub(super) fn document() -> Value {
+/// The description of every endpoint.
+#[must_use]
+pub fn document() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.definitions_path = "/components/schemas".into();
     });

@@ -179,7 +179,7 @@ async fn a_draft_is_prepared_compared_and_published() {
     let edited = api.good(Method::PUT, "/resources/wiki?draft=true", wiki()).await;
     assert_eq!(edited, json!({ "version": 1, "is_draft": true, "is_changed": true }));
     let diff = api.good(Method::GET, "/configuration/diff", Value::Null).await;
-    assert_eq!(diff["changes"][0]["place"], "resources");
+    assert_eq!(diff["changes"][0]["place"], "resources.wiki");
     let published = api.good(Method::POST, "/configuration/publish", json!({ "comment": "why" })).await;
     assert_eq!(published["version"], 2);
     assert_eq!(api.refused(Method::GET, "/configuration/draft", Value::Null).await.0, 404);

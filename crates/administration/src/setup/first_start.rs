@@ -30,7 +30,7 @@ pub(super) async fn make_if_absent(
     let administrator = files::password(&wanted.directory, files::PASSWORD_FILE)?;
     let administrator = password::hash(&administrator).context("cannot hash the administrator's password")?;
     let token = files::api_token(&wanted.directory)?;
-    let demo = if wanted.demo { Some(demo::prepare(&wanted.directory)?) } else { None };
+    let demo = wanted.demo.as_ref().map(|_| demo::prepare(&wanted.directory)).transpose()?;
     let mut tx = store.begin().await?;
     add_installation(&mut tx, wanted, now).await?;
     add_keys(&mut tx, vault, now).await?;
@@ -110,7 +110,7 @@ async fn add_configuration(tx: &mut Tx, wanted: &SetUp, now: Timestamp) -> anyho
         certificates: Vec::new(),
         global_rule: None,
         rules: BTreeMap::new(),
-        resources: wanted.resources.clone(),
+        resources: wanted.resources.clone().into_iter().chain(wanted.demo.clone()).collect(),
         sessions: Default::default(),
         sign_in: Default::default(),
         mail: None,

@@ -6,6 +6,7 @@ use evergate_model::{Configuration, Timestamp};
 use evergate_store::{Actor, Store, Tx, configurations, installation, instances};
 
 use super::SetUp;
+use super::files::DEMO_FILE;
 use super::identities::{self, Identities};
 use crate::vault::Vault;
 use crate::{Failure, certificates, configuration, publishing};
@@ -56,6 +57,7 @@ async fn adopt(tx: &mut Tx, wanted: &SetUp, now: Timestamp) -> Result<Adopted, F
     if content.public_port.is_some() {
         content.public_port = Some(wanted.public_port);
     }
+    move_demo(wanted, &mut content);
     for (name, resource) in &wanted.resources {
         content.resources.entry(name.clone()).or_insert_with(|| resource.clone());
     }
@@ -71,4 +73,15 @@ async fn adopt(tx: &mut Tx, wanted: &SetUp, now: Timestamp) -> Result<Adopted, F
     };
     configurations::publish(tx, &Actor::System, now, &new).await?;
     Ok(Adopted { content, is_new: true })
+}
+
+/// The demo's servers listen on ports that follow those of the installation. A demo that was removed
+/// stays away.
+fn move_demo(wanted: &SetUp, content: &mut Configuration) {
+    let Some((name, resource)) = &wanted.demo else { return };
+    if wanted.directory.join(DEMO_FILE).exists()
+        && let Some(present) = content.resources.get_mut(name)
+    {
+        present.upstreams.clone_from(&resource.upstreams);
+    }
 }

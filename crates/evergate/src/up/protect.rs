@@ -42,14 +42,19 @@ impl FromStr for Protect {
     }
 }
 
-/// The resources that must exist, by name.
-pub(super) fn resources(arguments: &UpArguments, ports: &Ports) -> anyhow::Result<BTreeMap<Name, Resource>> {
-    let mut resources = BTreeMap::new();
-    if !arguments.no_demo {
-        let upstreams = ports.demo().map(|port| format!("http://{}", loopback(port))).collect();
-        let demo = resource(DEMO, &arguments.domain, upstreams, "password and totp")?;
-        resources.insert(DEMO.parse()?, Resource { title: Some("Welcome".to_owned()), ..demo });
+/// The demo's resource, unless it is not wanted.
+pub(super) fn demo(arguments: &UpArguments, ports: &Ports) -> anyhow::Result<Option<(Name, Resource)>> {
+    if arguments.no_demo {
+        return Ok(None);
     }
+    let upstreams = ports.demo().map(|port| format!("http://{}", loopback(port))).collect();
+    let demo = resource(DEMO, &arguments.domain, upstreams, "password and totp")?;
+    Ok(Some((DEMO.parse()?, Resource { title: Some("Welcome".to_owned()), ..demo })))
+}
+
+/// The resources that must exist, by name.
+pub(super) fn resources(arguments: &UpArguments) -> anyhow::Result<BTreeMap<Name, Resource>> {
+    let mut resources = BTreeMap::new();
     for Protect { name, url } in &arguments.protect {
         let wanted = resource(name.as_str(), &arguments.domain, vec![url.clone()], "password")?;
         resources.insert(name.clone(), wanted);

@@ -27,9 +27,9 @@ mod tests;
 
 use answer::{Answer, Stop};
 use call::Call;
+pub use openapi::document as description;
 use route::Route;
 pub use route::{Endpoint, endpoints};
-pub use openapi::document as description;
 pub(crate) use status::{CandidateStatus, InstanceStatus, LinkStatus, Status, collect as collect_status};
 pub(crate) use users::{random_token, token_hash};
 

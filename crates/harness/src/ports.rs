@@ -5,8 +5,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
 
-/// Offsets from a listen base that an installation uses.
-const USED: [u16; 5] = [0, 1, 2, 10, 11];
+/// How many ports from a listen base on an installation uses.
+const USED: u16 = 90;
+/// How far apart listen bases are.
+const STEP: u16 = 100;
+/// How many listen bases there are.
+const BASES: u16 = 190;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -27,7 +31,7 @@ pub fn listen_base() -> Result<u16> {
 /// Test programs run side by side: each begins elsewhere, by its process id.
 fn base() -> u16 {
     let turn = std::process::id().wrapping_mul(7) + NEXT.fetch_add(1, Ordering::Relaxed);
-    12_000 + u16::try_from(turn % 800).unwrap_or(0) * 20
+    12_000 + u16::try_from(turn % u32::from(BASES)).unwrap_or(0) * STEP
 }
 
 /// A port that is free now.

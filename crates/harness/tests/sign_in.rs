@@ -17,7 +17,8 @@ async fn a_stranger_is_sent_to_the_portal_and_a_program_is_told_so() -> Result<(
     let target = answer.leads_to().context("a redirect that leads nowhere")?.to_string();
     ensure!(target.starts_with(&format!("{}sign-in?", up.portal)), "{target}");
 
-    let posted = client.post(&up.url, &[]).await?;
+    let form = client.request(Method::POST, &up.url)?.header("sec-fetch-mode", "navigate");
+    let posted = client.send(form.body(Default::default())?).await?;
     ensure!(posted.status == StatusCode::SEE_OTHER, "a form without a session: {}", posted.status);
 
     let request = client.request(Method::GET, &up.url)?.header("accept", "application/json");

@@ -64,7 +64,7 @@ pub enum Command {
 #[derive(Debug, Clone, clap::Args)]
 pub struct Installation {
     /// The directory of the installation
-    #[arg(long, value_name = "DIR", default_value = "./evergate-data")]
+    #[arg(long, global = true, value_name = "DIR", default_value = "./evergate-data")]
     pub data: PathBuf,
 }
 

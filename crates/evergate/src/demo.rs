@@ -28,7 +28,7 @@ pub struct DemoArguments {
     #[command(flatten)]
     installation: Installation,
     /// Print JSON
-    #[arg(long)]
+    #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
     action: Option<Action>,

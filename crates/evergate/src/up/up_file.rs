@@ -10,9 +10,9 @@ use evergate_process::supervisor::Children;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::UpArguments;
 use super::directory::Directory;
 use super::ports::{Ports, loopback};
+use crate::demo::RESOURCE;
 use crate::failure::hinted;
 
 /// The file's name.
@@ -109,6 +109,11 @@ pub(super) fn remove_stale(directory: &Directory) -> anyhow::Result<()> {
     }
 }
 
+/// The host of that name in the same domain as `host`.
+fn beside(host: &str, name: &str) -> String {
+    host.split_once('.').map_or_else(|| name.to_owned(), |(_, domain)| format!("{name}.{domain}"))
+}
+
 /// Keeps the file true.
 #[derive(Debug)]
 pub(super) struct UpFile {
@@ -123,22 +128,22 @@ impl UpFile {
         directory: &Directory,
         topology: &Topology,
         ports: &Ports,
-        arguments: &UpArguments,
         installation: &Installation,
     ) -> Self {
-        let url = |host: &str| format!("https://{host}.{}:{}/", arguments.domain, ports.shared());
+        let url = |host: &str| format!("https://{host}:{}/", ports.shared());
+        let portal = installation.portal_host.as_str();
         let has_demo = directory.path().join(crate::demo::FILE).exists();
-        let api = |port: u16| format!("https://localhost:{port}/api/v1");
+        let consoles: Vec<u16> =
+            topology.of(Service::Administration).filter_map(|instance| ports.own(&instance.name)).collect();
         let shape = Up {
             supervisor: std::process::id(),
-            url: url(if has_demo { "welcome" } else { "portal" }),
-            portal: url("portal"),
-            console: url("console"),
-            api: topology
-                .of(Service::Administration)
-                .filter_map(|instance| ports.own(&instance.name))
-                .map(api)
-                .collect(),
+            url: if has_demo { url(&beside(portal, RESOURCE)) } else { url(portal) },
+            portal: url(portal),
+            console: match &installation.console_host {
+                Some(host) => url(host.as_str()),
+                None => consoles.iter().map(|port| format!("https://localhost:{port}/")).take(1).collect(),
+            },
+            api: consoles.iter().map(|port| format!("https://localhost:{port}/api/v1")).collect(),
             local_ca: installation.local_ca.clone(),
             administrator: Administrator {
                 name: installation.administrator.clone(),

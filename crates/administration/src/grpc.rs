@@ -4,12 +4,11 @@ mod snapshots;
 
 use std::pin::Pin;
 
-use evergate_keys::certificate_authority::Issued;
 use evergate_model::{Name, Service};
-use evergate_process::identity::Peer;
+use evergate_process::identity::{Peer, PeerCertificate};
 use evergate_store::instances::{self, Admission};
 use evergate_store::keys::Role;
-use evergate_store::{Actor, installation};
+use evergate_store::{Actor, effects, installation};
 use evergate_wire::proto::administration_server::Administration;
 use evergate_wire::proto::{
     FetchKeysReply, FetchKeysRequest, FollowSnapshotsRequest, RenewCertificateReply, RenewCertificateRequest,
@@ -19,9 +18,10 @@ use evergate_wire::report::InstanceReport;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
+use crate::api::token_hash;
 use crate::office::Office;
 use crate::setup::CERTIFICATES_KEPT;
-use crate::{Failure, authorities, bundles, publishing};
+use crate::{Failure, authorities, bundles, publishing, rolling};
 
 /// The gRPC service.
 #[derive(Debug, Clone)]
@@ -56,12 +56,11 @@ impl Administration for Grpc {
         request: Request<RenewCertificateRequest>,
     ) -> Result<Response<RenewCertificateReply>, Status> {
         let peer = peer(&request)?;
-        let issued = issue(&self.0, &request.get_ref().signing_request, &peer.instance, peer.service).await?;
-        tracing::info!(instance = %peer.instance, "certificate issued");
-        Ok(Response::new(RenewCertificateReply {
-            certificate: issued.chain,
-            not_after: issued.expires_at.as_milliseconds(),
-        }))
+        let signing_request = &request.get_ref().signing_request;
+        let certificate = issue(&self.0, signing_request, &peer.instance, peer.service).await?;
+        let not_after =
+            PeerCertificate::read_pem(&certificate).map_or(0, |read| read.not_after.saturating_mul(1000));
+        Ok(Response::new(RenewCertificateReply { certificate, not_after }))
     }
 
     async fn report_status(
@@ -94,15 +93,20 @@ fn peer<T>(request: &Request<T>) -> Result<Peer, Status> {
 }
 
 /// A certificate for an instance's own new key, admitted before it is answered. Only an instance of
-/// the topology gets one.
+/// the topology gets one. A repeated request gets the same certificate: another one would push the
+/// one in use from the admitted list.
 pub(crate) async fn issue(
     office: &Office,
     signing_request: &str,
     instance: &Name,
     service: Service,
-) -> Result<Issued, Failure> {
+) -> Result<String, Failure> {
     let now = office.now();
+    let key = format!("certificate {}", token_hash(&format!("{instance}\0{signing_request}")));
     let mut tx = office.store.begin().await?;
+    if let Some(certificate) = effects::find(&mut tx, &key, "").await? {
+        return Ok(certificate);
+    }
     let topology = installation::get(&mut tx).await?.ok_or(Failure::Missing("installation"))?.topology;
     if topology.find(instance).is_none_or(|known| known.service != service) {
         return Err(Failure::NotFound(format!("instance `{instance}`")));
@@ -112,7 +116,7 @@ pub(crate) async fn issue(
         .issue_instance(signing_request, instance, service, now)
         .map_err(|error| Failure::invalid("signing_request", error.to_string()))?;
     let admission = Admission {
-        certificate: issued.fingerprint.clone(),
+        certificate: issued.fingerprint,
         instance: instance.clone(),
         service,
         not_after: issued.expires_at,
@@ -121,8 +125,10 @@ pub(crate) async fn issue(
     let actor = Actor::Instance(instance.clone());
     instances::admit(&mut tx, &actor, now, &admission, CERTIFICATES_KEPT).await?;
     publishing::publish_snapshots(&mut tx, &office.vault, now).await?;
+    effects::remember(&mut tx, &key, "", &issued.chain, now).await?;
     tx.commit().await?;
-    Ok(issued)
+    tracing::info!(%instance, "certificate issued");
+    Ok(issued.chain)
 }
 
 /// What an instance is asked to do: a restart that it has not made yet, else what was said last.
@@ -130,7 +136,7 @@ pub(crate) fn wish_for(office: &Office, report: &InstanceReport) -> Wish {
     let heads = office.heads.borrow();
     match heads.wishes.get(&report.instance) {
         Some(wish) if wish.wish == "drain" => Wish::Drain,
-        Some(wish) if wish.wish == "restart" && report.since < wish.at => Wish::Restart,
+        Some(wish) if wish.wish == rolling::RESTART && report.since < wish.at => Wish::Restart,
         _ => Wish::Serve,
     }
 }

@@ -23,6 +23,7 @@ mod office;
 mod passwords;
 mod privilege;
 mod publishing;
+mod rolling;
 mod rotation;
 mod serve;
 pub mod setup;

@@ -9,9 +9,10 @@ use evergate_store::{
 };
 
 use crate::office::Office;
-use crate::{Failure, certificates, grpc, publishing, rotation, statuses};
+use crate::{Failure, certificates, grpc, publishing, rolling, rotation, statuses};
 
 const ROTATION_PERIOD: Duration = Duration::from_secs(2);
+const ROLLING_PERIOD: Duration = Duration::from_millis(500);
 const CLEANING_PERIOD: Duration = Duration::from_secs(600);
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -22,6 +23,8 @@ pub(crate) fn start(office: &Office) {
     lifecycle.spawn_until_stop("report", report(office.clone()));
     lifecycle.spawn_until_stop("active", crate::lease::hold(office.clone()));
     lifecycle.spawn_until_stop("rotate", rotate(office.clone()));
+    lifecycle.spawn_until_stop("roll", roll(office.clone()));
+    lifecycle.spawn_until_stop("renew", renew_own(office.clone()));
     lifecycle.spawn_until_stop("clean", clean(office.clone()));
 }
 
@@ -79,6 +82,31 @@ async fn rotate(office: Office) {
             tracing::warn!(error = crate::failure::chain(&error), "the rotation of keys waits");
         }
     }
+}
+
+async fn roll(office: Office) {
+    loop {
+        tokio::time::sleep(ROLLING_PERIOD).await;
+        if office.is_active()
+            && let Err(error) = rolling::go_on(&office).await
+        {
+            tracing::warn!(error = crate::failure::chain(&error), "the rolling restart waits");
+        }
+    }
+}
+
+/// This instance's own certificate; it asks nobody.
+async fn renew_own(office: Office) {
+    let is_own = evergate_wire::joined::install_stored(&office.instance);
+    let ask = |signing_request: String| {
+        let office = office.clone();
+        async move {
+            let issued = grpc::issue(&office, &signing_request, office.name(), Service::Administration).await;
+            issued.map_err(|error| crate::failure::chain(&error))
+        }
+    };
+    let (instance, joined) = (office.instance.clone(), office.joined.clone());
+    evergate_wire::joined::renew_by(instance, joined, is_own, ask).await;
 }
 
 async fn clean(office: Office) {

@@ -69,5 +69,5 @@ pub fn join(instance: &Instance) -> Result<Joined, FeedError> {
     Ok(joined)
 }
 
-pub use renewal::install_stored;
+pub use renewal::{install_stored, renew_by};
 pub use reporter::{describe, heed};

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::status::{InstanceStatus, collect};
 use super::{Answer, Call, Route, Stop};
 use crate::lease::{ACTIVE, LENGTH};
-use crate::{Failure, Privilege};
+use crate::{Failure, Privilege, rolling};
 
 pub(super) fn routes() -> Vec<Route> {
     let operate = Privilege::OperateInstances;
@@ -30,6 +30,13 @@ pub(super) fn routes() -> Vec<Route> {
             restart,
         )
         .gives::<Asked>(),
+        Route::new(
+            Method::POST,
+            "/instances/restart-all",
+            operate,
+            "restarts all, one at a time",
+            restart_all,
+        ),
         Route::new(
             Method::POST,
             "/instances/{name}/activate",
@@ -73,7 +80,18 @@ async fn resume(Path(name): Path<String>, call: Call) -> Result<Answer, Stop> {
 }
 
 async fn restart(Path(name): Path<String>, call: Call) -> Result<Answer, Stop> {
-    ask(&call, &name, "restart").await
+    ask(&call, &name, rolling::RESTART).await
+}
+
+/// Each waits in line; the active instance lets one after the other go.
+async fn restart_all(call: Call) -> Result<Answer, Stop> {
+    let mut write = call.begin().await?;
+    let topology = installation::get(&mut write).await?.ok_or(Failure::Missing("installation"))?.topology;
+    let (actor, now) = (write.actor.clone(), write.now);
+    for instance in &topology.instances {
+        instances::wish(&mut write, &actor, now, &instance.name, rolling::QUEUED).await?;
+    }
+    write.finish(Answer::accepted(&serde_json::json!({}))).await
 }
 
 async fn ask(call: &Call, name: &str, wish: &str) -> Result<Answer, Stop> {

@@ -6,11 +6,13 @@ use std::time::Duration;
 use evergate_failover::shell::CallOptions;
 use evergate_model::Secret;
 use evergate_process::identity::PeerCertificate;
+use evergate_process::link::Link;
 use evergate_process::{Instance, files};
 use serde::{Deserialize, Serialize};
 
 use super::Joined;
 use crate::proto::RenewCertificateRequest;
+use crate::proto::administration_client::AdministrationClient;
 
 const CERTIFICATE_FILE: &str = "certificate.json";
 /// How often it looks whether it is time.
@@ -42,9 +44,33 @@ pub fn install_stored(instance: &Instance) -> bool {
     })
 }
 
-/// Renews until the process stops.
+/// Renews until the process stops, asking administration.
 pub(super) async fn renew(instance: Instance, joined: Joined) {
-    let mut is_own = install_stored(&instance);
+    let is_own = install_stored(&instance);
+    let peers = joined.peers.clone();
+    let ask = move |signing_request: String| {
+        let (peers, message) = (peers.clone(), RenewCertificateRequest { signing_request });
+        async move {
+            let call = |mut client: AdministrationClient<Link>| {
+                let message = message.clone();
+                async move { client.renew_certificate(message).await }
+            };
+            let reply = peers.administration(CallOptions::READ, call).await;
+            reply.map(|reply| reply.certificate).map_err(|error| error.to_string())
+        }
+    };
+    renew_by(instance, joined, is_own, ask).await;
+}
+
+/// Renews until the process stops: at once unless the certificate `is_own` (of a key that this
+/// instance made), then at half its life. `ask` is given a signing request and answers a
+/// certificate that is admitted; the same request may be given to it again.
+pub async fn renew_by<F, Fut>(instance: Instance, joined: Joined, is_own: bool, ask: F)
+where
+    F: Fn(String) -> Fut + Send,
+    Fut: Future<Output = Result<String, String>> + Send,
+{
+    let mut is_own = is_own;
     joined.feed.first_snapshot().await;
     loop {
         let own = instance.identity.own();
@@ -52,7 +78,7 @@ pub(super) async fn renew(instance: Instance, joined: Joined) {
         let pause = if is_own && instance.clock.now() < half_life {
             PERIOD
         } else {
-            match renew_once(&instance, &joined).await {
+            match renew_once(&instance, &joined, &ask).await {
                 Ok(()) => {
                     is_own = true;
                     PERIOD
@@ -67,24 +93,20 @@ pub(super) async fn renew(instance: Instance, joined: Joined) {
     }
 }
 
-async fn renew_once(instance: &Instance, joined: &Joined) -> Result<(), String> {
+async fn renew_once<F, Fut>(instance: &Instance, joined: &Joined, ask: &F) -> Result<(), String>
+where
+    F: Fn(String) -> Fut,
+    Fut: Future<Output = Result<String, String>>,
+{
     let request = instance.identity.request().map_err(|error| error.to_string())?;
-    let message = RenewCertificateRequest { signing_request: request.request.clone() };
-    let reply = joined
-        .peers
-        .administration(CallOptions::READ, move |mut client| {
-            let message = message.clone();
-            async move { client.renew_certificate(message).await }
-        })
-        .await
-        .map_err(|error| error.to_string())?;
+    let certificate = ask(request.request.clone()).await?;
     // Peers believe the new certificate once their snapshot lists it; ours is among the last to
     // come, so whoever has one has heard of it.
     if !is_expired(instance) {
-        wait_until_admitted(instance, joined, &reply.certificate).await?;
+        wait_until_admitted(instance, joined, &certificate).await?;
     }
-    instance.identity.replace(&reply.certificate, &request.key).map_err(|error| error.to_string())?;
-    let stored = Stored { certificate: reply.certificate, key: request.key.expose().clone() };
+    instance.identity.replace(&certificate, &request.key).map_err(|error| error.to_string())?;
+    let stored = Stored { certificate, key: request.key.expose().clone() };
     let bytes = serde_json::to_vec(&stored).map_err(|error| error.to_string())?;
     files::write_private(&instance.data.join(CERTIFICATE_FILE), &bytes).map_err(|error| error.to_string())?;
     tracing::info!("certificate renewed");

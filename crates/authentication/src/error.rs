@@ -129,7 +129,11 @@ impl IntoResponse for Failed {
             Error::Malformed(what) => {
                 answer::message(StatusCode::BAD_REQUEST, &Message::malformed(what), None)
             }
-            Error::NotFound => answer::message(StatusCode::NOT_FOUND, &Message::not_found(), None),
+            // Ended between two calls: the way is the same as if it had ended before.
+            Error::Neighbour(NeighbourError::SessionGone) => answer::to_sign_in("/", true),
+            Error::NotFound | Error::Neighbour(NeighbourError::NotFound(_)) => {
+                answer::message(StatusCode::NOT_FOUND, &Message::not_found(), None)
+            }
             Error::Store(_) | Error::Neighbour(_) | Error::Fault(_) => answer::message(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 &Message::error().for_request(request),
@@ -148,6 +152,9 @@ fn tell(error: &Error, request: Id<Request>) {
         }
         Error::Neighbour(NeighbourError::Unavailable(_)) | Error::Busy => {
             tracing::warn!(%request, %error, cause, "request refused");
+        }
+        Error::Neighbour(NeighbourError::SessionGone | NeighbourError::NotFound(_)) => {
+            tracing::debug!(%request, %error, cause, "request refused");
         }
         Error::Store(_) | Error::Neighbour(_) | Error::Fault(_) => {
             tracing::error!(%request, %error, cause, "request failed");

@@ -144,8 +144,8 @@ pub trait Neighbours: Debug + Send + Sync {
     fn end_session(&self, host: &Host, token: &str) -> Answer<'_, ()>;
     /// The sessions of the token's user.
     fn list_sessions(&self, host: &Host, token: &str) -> Answer<'_, Vec<SessionSummary>>;
-    /// Ends another session of the token's user.
-    fn revoke_session(&self, host: &Host, token: &str, session: Id<Session>) -> Answer<'_, ()>;
+    /// Ends another session of the token's user; `None`: all but the token's own.
+    fn revoke_session(&self, host: &Host, token: &str, session: Option<Id<Session>>) -> Answer<'_, ()>;
     /// What the token's user may reach.
     fn reachable<'a>(
         &'a self,

@@ -94,7 +94,7 @@ fn problems(html: &str) -> Vec<String> {
             check(!key.starts_with("on") && key != "style", format!("inline `{key}` in <{}", tag.name));
         }
         match tag.name.as_str() {
-            "input" if tag.get("type") != "hidden" => {
+            "input" if tag.get("type") != "hidden" && !tag.attributes.contains_key("hidden") => {
                 check(labelled.contains(tag.get("id")), format!("no label for `{}`", tag.get("name")));
                 check(!tag.get("autocomplete").is_empty(), format!("no autocomplete: `{}`", tag.get("name")));
             }

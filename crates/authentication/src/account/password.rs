@@ -8,7 +8,7 @@ use evergate_pages::account::ChangePassword;
 use evergate_store::{Actor, credentials, effects};
 use http::StatusCode;
 
-use super::{Entered, SHORTEST_PASSWORD, enter_to_change, notify, own_form, sessions, viewer};
+use super::{Entered, SHORTEST_PASSWORD, enter_to_change, notify, own_form, viewer};
 use crate::answer;
 use crate::error::Error;
 use crate::posted::Posted;
@@ -52,7 +52,8 @@ async fn change(visit: &Visit, body: &[u8]) -> Result<Response, Error> {
     } else {
         drop(tx);
     }
-    sessions::end_others(visit, &entered).await?;
+    let (portal, token) = (&visit.settings.portal, &entered.signed.token);
+    visit.site.neighbours.revoke_session(portal, token, None).await?;
     notify(visit, &entered.signed, &effect, "The password was changed.").await;
     Ok(answer::redirect("/account?done=password"))
 }

@@ -8,7 +8,7 @@ use evergate_pages::Moment;
 use evergate_pages::account::{OwnSession, Sessions};
 use http::StatusCode;
 
-use super::{Entered, enter, overview, own_form, viewer};
+use super::{enter, overview, own_form, viewer};
 use crate::answer;
 use crate::error::Error;
 use crate::neighbours::SessionSummary;
@@ -56,7 +56,7 @@ async fn end(visit: &Visit, body: &[u8]) -> Result<Response, Error> {
     let (form, _) = own_form(visit, &entered.signed, body)?;
     let (portal, token) = (&visit.settings.portal, &entered.signed.token);
     if form.get("end") == "others" {
-        end_others(visit, &entered).await?;
+        visit.site.neighbours.revoke_session(portal, token, None).await?;
         return Ok(answer::redirect("/account/sessions?done=ended"));
     }
     let session = form.get("end").parse().map_err(|_| Error::Malformed("There is no such session."))?;
@@ -64,19 +64,6 @@ async fn end(visit: &Visit, body: &[u8]) -> Result<Response, Error> {
         visit.site.neighbours.end_session(portal, token).await?;
         return Ok(signed_out());
     }
-    visit.site.neighbours.revoke_session(portal, token, session).await?;
+    visit.site.neighbours.revoke_session(portal, token, Some(session)).await?;
     Ok(answer::redirect("/account/sessions?done=ended"))
-}
-
-/// Ends all of the user's sessions but this one.
-///
-/// # Errors
-/// When policy does not answer; some may have ended then, and the same again ends the rest.
-pub(crate) async fn end_others(visit: &Visit, entered: &Entered) -> Result<(), Error> {
-    let own = entered.signed.facts.session;
-    for other in entered.sessions.iter().filter(|session| session.id != own) {
-        let (portal, token) = (&visit.settings.portal, &entered.signed.token);
-        visit.site.neighbours.revoke_session(portal, token, other.id).await?;
-    }
-    Ok(())
 }

@@ -143,11 +143,11 @@ impl Neighbours for Calls {
         })
     }
 
-    fn revoke_session(&self, host: &Host, own: &str, session: Id<Session>) -> Answer<'_, ()> {
+    fn revoke_session(&self, host: &Host, own: &str, session: Option<Id<Session>>) -> Answer<'_, ()> {
         let request = proto::RevokeSessionsRequest {
             token: own.to_owned(),
             host: host.to_string(),
-            session: session.to_string(),
+            session: session.map_or_else(String::new, |session| session.to_string()),
             ..Default::default()
         };
         Box::pin(async move {

@@ -199,8 +199,14 @@ impl Neighbours for Fake {
         now(Ok(state.sessions.values().filter(|facts| facts.user == own.user).map(summary).collect()))
     }
 
-    fn revoke_session(&self, _: &Host, _: &str, session: Id<Session>) -> Answer<'_, ()> {
-        self.state.lock().unwrap().sessions.remove(&session);
+    fn revoke_session(&self, _: &Host, token: &str, session: Option<Id<Session>>) -> Answer<'_, ()> {
+        let own = match self.session(token) {
+            Ok(own) => own,
+            Err(error) => return now(Err(error)),
+        };
+        let is_other = |facts: &SessionFacts| facts.user == own.user && facts.session != own.session;
+        let is_meant = |facts: &SessionFacts| session.is_none_or(|session| session == facts.session);
+        self.state.lock().unwrap().sessions.retain(|_, facts| !(is_other(facts) && is_meant(facts)));
         now(Ok(()))
     }
 

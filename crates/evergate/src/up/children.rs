@@ -86,22 +86,13 @@ impl Programs {
             name: name.to_owned(),
             program: self.executable.clone(),
             arguments,
-            environment: self.environment(),
+            environment: self.log.iter().map(|log| ("EVERGATE_LOG".into(), log.into())).collect(),
             socket: None,
             stop_stage: stop.0,
             stop_within: stop.1,
         }
     }
-
-    fn environment(&self) -> Vec<(OsString, OsString)> {
-        let log = self.log.iter().map(|log| ("EVERGATE_LOG".into(), log.into()));
-        log.chain([(ALLOCATOR_OPTION.0.into(), ALLOCATOR_OPTION.1.into())]).collect()
-    }
 }
-
-/// The allocator takes memory as it is used, not in blocks of a gigabyte made of huge pages: an
-/// idle instance then has 4 MiB of its own in place of 16 (measured).
-const ALLOCATOR_OPTION: (&str, &str) = ("MIMALLOC_ARENA_EAGER_COMMIT", "0");
 
 #[cfg(test)]
 mod tests {

@@ -32,9 +32,10 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 const ANSWER_LIMIT_IN_GRACE: Duration = Duration::from_millis(300);
 /// After a question without answer, grace stands in at once for so long, while others ask.
 const AWAY_FOR: Duration = Duration::from_millis(500);
-/// An answer from an instance that lies behind in the revocation log is asked for again, so often.
-const BEHIND_RETRIES: u32 = 8;
-/// Between two of those: policy looks at the log every 100 ms.
+/// An answer from an instance that lies behind in the revocation log, or has not heard of the
+/// resource, is asked for again: for a second, by which it should have heard.
+const BEHIND_ATTEMPTS: u32 = 25;
+/// Between two of those.
 const BEHIND_PAUSE: Duration = Duration::from_millis(40);
 
 /// Leave to forward one request.
@@ -205,7 +206,8 @@ impl Decider {
         };
         match (outcome, stand_in) {
             (Ok(judgement), _) => self.ruling(&case, &judgement),
-            (Err(NoAnswer::Refused(reason)), _) => {
+            (Err(NoAnswer::Refused(reason) | NoAnswer::Unknown(reason)), _) => {
+                self.counts.decided(counts::Verdict::Unconfirmed, false);
                 tracing::warn!(reason, resource = %case.resource.name, "policy refused the question");
                 Ruling::Unconfirmed
             }
@@ -274,19 +276,23 @@ impl Decider {
         let token = case.caller.as_ref().map_or_else(|| "".into(), |caller| caller.token.clone());
         let facts = RequestFacts::clone(&case.facts);
         let question = Question { token, resource: case.resource.name.clone(), facts };
-        for _ in 0..BEHIND_RETRIES {
+        let mut last = NoAnswer::Away("nobody was asked".to_owned());
+        for attempt in 0..BEHIND_ATTEMPTS {
+            if attempt > 0 {
+                tokio::time::sleep(BEHIND_PAUSE).await;
+            }
             let known = self.log.position();
-            let answer = self.policy.decide(question.clone(), ANSWER_LIMIT).await?;
-            if !is_for(&answer, case) {
-                return Err(NoAnswer::Away("the answer is about another session".to_owned()));
-            }
-            let is_permit = matches!(answer.verdict, AnswerVerdict::Permit(_));
-            if !is_permit || answer.log_position >= known {
-                return Ok(answer);
-            }
-            tokio::time::sleep(BEHIND_PAUSE).await;
+            last = match self.policy.decide(question.clone(), ANSWER_LIMIT).await {
+                Ok(answer) if !is_for(&answer, case) => {
+                    return Err(NoAnswer::Away("the answer is about another session".to_owned()));
+                }
+                Ok(answer) if !answer.is_permit() || answer.log_position >= known => return Ok(answer),
+                Ok(_) => NoAnswer::Away("whoever answers lies behind in the revocation log".to_owned()),
+                Err(unknown @ NoAnswer::Unknown(_)) => unknown,
+                Err(no_answer) => return Err(no_answer),
+            };
         }
-        Err(NoAnswer::Away("the instances that answer lie behind in the revocation log".to_owned()))
+        Err(last)
     }
 
     /// Remembers what an answer teaches: a permit is kept, anything else forgets it.
@@ -304,7 +310,7 @@ impl Decider {
 
     fn learn_of_silence(&self, pair: &Pair, case: &Case, no_answer: &NoAnswer) {
         match no_answer {
-            NoAnswer::Refused(_) => self.permits.forget(pair, &case.facts),
+            NoAnswer::Refused(_) | NoAnswer::Unknown(_) => self.permits.forget(pair, &case.facts),
             NoAnswer::Away(_) => {
                 let until = self.clock.now().plus(AWAY_FOR);
                 self.away_until.store(until.as_milliseconds(), Ordering::Relaxed);
@@ -347,7 +353,7 @@ fn grant(case: &Case, answer: &Answer, user: &User, asked_at: Timestamp) -> Gran
         life: caller.map(|caller| caller.life.clone()),
         ends_at: caller.map_or(Timestamp::MAX, |caller| caller.ends_at()),
         reads: answer.reads.clone(),
-        version: case.version,
+        version: answer.version,
         made_at: asked_at,
         valid_until: answer.valid_until,
         lifetime: permits::lifetime(case.resource.permit_cache.as_duration(), rand::random()),

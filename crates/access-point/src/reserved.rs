@@ -76,7 +76,7 @@ async fn session(desk: &Desk, head: &Parts, asked: &Asked, id: Id<Request>) -> R
     let redeemed = desk.policy.redeem(id, hand_over.handover, asked.host.clone(), nonce.into()).await;
     match redeemed {
         Ok(redeemed) => sign_in::come_back(&redeemed.token, &path),
-        Err(NoAnswer::Refused(reason)) => {
+        Err(NoAnswer::Refused(reason) | NoAnswer::Unknown(reason)) => {
             tracing::info!(reason, request = %id, "hand-over refused");
             over(id)
         }

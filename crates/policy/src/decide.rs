@@ -49,6 +49,7 @@ pub(crate) fn reply(
     now: Timestamp,
 ) -> DecideReply {
     let mut reply = decision_to_proto(decision);
+    reply.configuration = rules.version;
     if let Target::Resource(name) = target {
         reply.resource = name.to_string();
     }

@@ -8,7 +8,7 @@ use evergate_model::RequestFacts;
 use tokio::sync::watch;
 
 use super::permits::{Grant, Pair};
-use super::policy::{Answer, AnswerVerdict, NoAnswer};
+use super::policy::{Answer, NoAnswer};
 
 /// How a question was answered.
 pub(crate) type Outcome = Result<Arc<Judgement>, NoAnswer>;
@@ -97,7 +97,6 @@ impl Flight {
     /// Whether this flight's answer is also the answer for `facts`.
     #[must_use]
     pub(crate) fn answers(&self, answer: &Answer, facts: &RequestFacts) -> bool {
-        let is_permit = matches!(answer.verdict, AnswerVerdict::Permit(_));
-        *self.facts == *facts || is_permit && answer.reads.hold_for(facts)
+        *self.facts == *facts || answer.is_permit() && answer.reads.hold_for(facts)
     }
 }

@@ -39,6 +39,15 @@ pub(crate) struct Answer {
     pub(crate) valid_until: Timestamp,
     /// How far the one who answered had followed the revocation log.
     pub(crate) log_position: i64,
+    /// The configuration version that it went by.
+    pub(crate) version: u64,
+}
+
+impl Answer {
+    /// Whether it may pass.
+    pub(crate) const fn is_permit(&self) -> bool {
+        matches!(self.verdict, AnswerVerdict::Permit(_))
+    }
 }
 
 /// May it pass?
@@ -85,6 +94,9 @@ pub(crate) enum NoAnswer {
     /// It answered that it will not: the request is at fault.
     #[error("policy refused: {0}")]
     Refused(String),
+    /// It does not know the resource, because it has not heard of it yet, or no longer.
+    #[error("policy goes by another configuration: {0}")]
+    Unknown(String),
 }
 
 /// A step of the revocation log.
@@ -144,7 +156,8 @@ pub(crate) trait Policy: Send + Sync + 'static {
 impl From<PeerError> for NoAnswer {
     fn from(error: PeerError) -> Self {
         match error.code() {
-            Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition | Code::Unauthenticated => {
+            Code::NotFound => Self::Unknown(error.to_string()),
+            Code::InvalidArgument | Code::FailedPrecondition | Code::Unauthenticated => {
                 Self::Refused(error.to_string())
             }
             _ => Self::Away(error.to_string()),
@@ -273,6 +286,7 @@ fn answer(reply: proto::DecideReply) -> Result<Answer, ConvertError> {
         reads: convert::reads(reply.reads)?,
         valid_until: Timestamp::from_milliseconds(reply.valid_until),
         log_position: reply.log_position,
+        version: reply.configuration,
     })
 }
 

@@ -81,7 +81,7 @@ pub(crate) async fn deliver(spool: Arc<Spool>, policy: Arc<dyn Policy>) {
         }
         match policy.record_audit(batch.clone()).await {
             Ok(()) => spool.delivered(&batch),
-            Err(NoAnswer::Refused(reason)) => {
+            Err(NoAnswer::Refused(reason) | NoAnswer::Unknown(reason)) => {
                 tracing::error!(reason, denials = batch.len(), "denials were not taken for the audit log");
                 spool.delivered(&batch);
             }

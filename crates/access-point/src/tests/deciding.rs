@@ -11,7 +11,7 @@ use super::application::Application;
 use super::client::{Client, get};
 use super::kit::{AccessPoint, Plan, session, until};
 use super::policy::{answer, permit};
-use crate::decide::policy::{AnswerVerdict, NoAnswer};
+use crate::decide::policy::{Answer, AnswerVerdict, NoAnswer};
 
 async fn ask(access_point: &AccessPoint, path: &str, lines: &str) -> u16 {
     Client::connect(access_point.address).await.ask(&get(path, lines)).await.status
@@ -186,4 +186,27 @@ async fn what_policy_will_not_answer_is_not_confirmed() {
     let (_application, access_point) = with_application(|_| ()).await;
     access_point.policy.say(Err(NoAnswer::Refused("no such resource".to_owned())));
     assert_eq!(ask(&access_point, "/", "").await, 503);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permit_of_another_configuration_is_used_once_and_not_kept() {
+    let (_application, access_point) = with_application(|_| ()).await;
+    access_point.policy.say(Ok(Answer { version: 2, ..permit(Reads::default()) }));
+    let cookie = access_point.cookie(1);
+    for asked in 1..=3 {
+        assert_eq!(ask(&access_point, "/", &cookie).await, 200);
+        assert_eq!(access_point.policy.asked(), asked);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resource_that_policy_has_not_heard_of_yet_is_asked_for_again() {
+    let (_application, access_point) = with_application(|_| ()).await;
+    access_point.policy.say(Err(NoAnswer::Unknown("not yet".to_owned())));
+    let hears = async {
+        until("asked again", || access_point.policy.asked() >= 2).await;
+        access_point.policy.say(Ok(permit(Reads::default())));
+    };
+    let (status, ()) = tokio::join!(ask(&access_point, "/", ""), hears);
+    assert_eq!(status, 200);
 }

@@ -58,7 +58,7 @@ pub(crate) fn permit(reads: Reads) -> Answer {
 }
 
 pub(crate) fn answer(verdict: AnswerVerdict, reads: Reads) -> Answer {
-    Answer { verdict, reads, valid_until: Timestamp::MAX, log_position: 0 }
+    Answer { verdict, reads, valid_until: Timestamp::MAX, log_position: 0, version: 1 }
 }
 
 impl ToldPolicy {

@@ -6,14 +6,17 @@ use std::path::PathBuf;
 use anyhow::{Context, ensure};
 use clap::Parser;
 use evergate_model::Service;
-use evergate_process::{Bootstrap, Instance, instance, telemetry};
+use evergate_process::{Bootstrap, Instance, instance, limits, telemetry};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Run one access point.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "Example:\n  evergate-access-point --bootstrap access-point1.json --data /var/lib/evergate")]
+#[command(
+    version,
+    after_help = "Example:\n  evergate-access-point --bootstrap access-point1.json --data /var/lib/evergate"
+)]
 struct Arguments {
     /// What it must know before it can ask administration
     #[arg(long, value_name = "FILE")]
@@ -28,6 +31,7 @@ struct Arguments {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    limits::use_small_pages().context("the system refuses small pages")?;
     telemetry::start_logs(&arguments.log)?;
     let bootstrap = Bootstrap::read(&arguments.bootstrap)?;
     ensure!(bootstrap.service == Service::AccessPoint, "`{}` is not an access point", bootstrap.instance);

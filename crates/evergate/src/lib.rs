@@ -21,6 +21,7 @@ pub mod up;
 use std::process::ExitCode;
 
 use clap::Parser;
+use evergate_process::limits;
 
 /// Runs the command line of this process.
 #[must_use]
@@ -29,6 +30,8 @@ pub fn main() -> ExitCode {
         Ok(parsed) => parsed,
         Err(error) => return failure::usage(&error),
     };
+    // A system that does not know how gives it more memory, and that is all.
+    let _ = limits::use_small_pages();
     match cli::execute(parsed) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::report(&error),

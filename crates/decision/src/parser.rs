@@ -1,6 +1,7 @@
 //! Reads the text of a rule: recursive descent, one function per line of the grammar.
 
 use evergate_model::factor::{Factor, RESERVED_WORDS, WantedFactor};
+use evergate_model::path::without_parameters;
 use evergate_model::{Name, NormalPath, Period};
 use ipnet::IpNet;
 
@@ -284,6 +285,9 @@ pub(crate) fn check_prefix(prefix: &str) -> Result<(), String> {
         Err(error) => Err(format!("`{shown}` is not a path: {error}")),
         Ok(normal) if normal.path_and_query() != prefix || prefix.contains('?') => {
             Err(format!("`{shown}` would never be met: paths are compared in the form `{}`", normal.path()))
+        }
+        Ok(normal) if normal.path().split('/').any(|segment| without_parameters(segment) != segment) => {
+            Err(format!("`{shown}` would never be met: paths are compared without what follows a `;`"))
         }
         Ok(_) => Ok(()),
     }

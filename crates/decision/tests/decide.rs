@@ -117,6 +117,7 @@ fn the_effective_rule_is_the_global_and_the_general_and_that_of_the_longest_pref
         ("/admin/x", "email-code certificate totp"),
         ("/admin/keys", "email-code certificate passkey"),
         ("/admin/keys/1", "email-code certificate passkey"),
+        ("/admin;x=1/keys;y", "email-code certificate passkey"),
     ] {
         let decision = rules.decide(&name("wiki"), None, &at_path(path), NOW).unwrap();
         assert_eq!(shown(&decision.verdict), expected, "{path}");

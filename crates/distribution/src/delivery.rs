@@ -5,6 +5,7 @@
 
 mod carrier;
 mod files;
+mod mail_password;
 mod schedule;
 mod smtp;
 

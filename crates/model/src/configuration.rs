@@ -154,7 +154,8 @@ pub struct MailServer {
     /// The name to sign in by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// A file with the password, on the distribution instance's node.
+    /// A file with the password, on the distribution instance's node: none of the installation's own,
+    /// except in `secrets` in its directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_file: Option<String>,
 }

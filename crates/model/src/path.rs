@@ -81,19 +81,32 @@ impl NormalPath {
         &self.text
     }
 
-    /// Whether the path is `prefix` or lies below it, by whole segments: `/admin` covers `/admin`
-    /// and `/admin/x`, not `/administrator`.
+    /// Whether the path is `prefix` or lies below it, by whole segments: see [`is_under`].
     #[must_use]
     pub fn is_under(&self, prefix: &str) -> bool {
         is_under(self.path(), prefix)
     }
 }
 
-/// Whether `path` is `prefix` or lies below it, by whole segments.
+/// Whether `path` is `prefix` or lies below it, by whole segments: `/admin` covers `/admin` and
+/// `/admin/x`, not `/administrator`. Many servers take what follows a semicolon for parameters of
+/// the segment (RFC 3986 section 3.3) and read `/admin;x` as `/admin`; so that nobody walks round a
+/// rule that way, parameters of `path` are passed over here, too. A `prefix` must have none.
 #[must_use]
 pub fn is_under(path: &str, prefix: &str) -> bool {
-    let prefix = prefix.trim_end_matches('/');
-    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let mut segments = path.split('/').map(without_parameters);
+    prefix.trim_end_matches('/').split('/').all(|wanted| segments.next() == Some(wanted))
+}
+
+/// Where the parameters of a segment begin. Escaped they are none, until a server in between
+/// unescapes them.
+const PARAMETERS: [&str; 2] = [";", "%3B"];
+
+/// A segment without its parameters.
+#[must_use]
+pub fn without_parameters(segment: &str) -> &str {
+    let end = PARAMETERS.iter().filter_map(|mark| segment.find(mark)).min();
+    end.and_then(|end| segment.get(..end)).unwrap_or(segment)
 }
 
 fn unescape_unreserved(path: &str) -> Result<String, PathError> {
@@ -132,8 +145,7 @@ fn resolve_dots(path: &str) -> Result<String, PathError> {
             ".." => {
                 segments.pop().ok_or(PathError::AboveRoot)?;
             }
-            // A semicolon lets some servers read `..;` as `..` (path parameters).
-            segment if segment.starts_with("..;") || segment.starts_with(".;") => {
+            segment if matches!(without_parameters(segment), "" | "." | "..") => {
                 return Err(PathError::Ambiguous);
             }
             segment => segments.push(segment),
@@ -183,7 +195,7 @@ mod tests {
     fn paths_that_can_be_read_in_two_ways_are_refused() {
         for bad in [
             "", "a", "/%2f", "/%2F", "/%5c", "/a\\b", "/%2e%2e/", "/%00", "/a%", "/a%zz", "/..", "/a/../..",
-            "/a b", "/å", "/..;/x", "/a#b", "/%0a", "*",
+            "/a b", "/å", "/..;/x", "/..%3b/x", "/.;/x", "/;/x", "/a#b", "/%0a", "*",
         ] {
             assert!(NormalPath::new(bad).is_err(), "{bad}");
         }
@@ -195,6 +207,17 @@ mod tests {
         let under = |path: &str, prefix| NormalPath::new(path).unwrap().is_under(prefix);
         assert!(under("/admin", "/admin") && under("/admin/x?y", "/admin") && under("/x", "/"));
         assert!(!under("/administrator", "/admin") && !under("/", "/admin"));
+    }
+
+    #[test]
+    fn parameters_of_a_segment_lead_round_no_prefix() {
+        let under = |path: &str, prefix| NormalPath::new(path).unwrap().is_under(prefix);
+        for path in
+            ["/a/admin;x=1", "/a/admin;/users", "/a;b/admin", "/a/admin%3bx", "/a/admin;x%3By;z/users"]
+        {
+            assert!(under(path, "/a/admin"), "{path}");
+        }
+        assert!(!under("/a/administrator;admin", "/a/admin") && !under("/a;/b/admin", "/a/admin"));
     }
 
     proptest! {

@@ -70,6 +70,7 @@ fn an_error_names_its_column_and_what_was_expected() {
         ("request-method in (get)", 20, "expected a request method in capitals such as `GET`"),
         ("path under \"admin\"", 12, "`admin` is not a path: the path does not begin with `/`"),
         ("path under \"/a/../b\"", 12, "would never be met: paths are compared in the form `/b`"),
+        ("path under \"/a;b\"", 12, "would never be met: paths are compared without what follows a `;`"),
         ("header(a b) matches \"x\"", 10, "expected `)`, found `b`"),
         ("rule(Staff)", 6, "expected a name, found `Staff`"),
         ("time \"Mon\"", 6, "expected `in`"),

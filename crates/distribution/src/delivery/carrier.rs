@@ -37,7 +37,7 @@ pub(super) struct Carrier {
 }
 
 impl Carrier {
-    /// Writes files to `directory` until it is told of servers.
+    /// Writes files to `directory`, which lies in the installation's, until it is told of servers.
     pub(super) const fn new(directory: PathBuf) -> Self {
         Self { directory, mail: None, servers: None }
     }
@@ -46,7 +46,8 @@ impl Carrier {
     pub(super) fn use_configuration(&mut self, mail: Option<&Mail>) {
         if self.mail.as_ref() != mail {
             self.mail = mail.cloned();
-            self.servers = mail.map(Servers::new);
+            let installation = self.directory.parent().unwrap_or(&self.directory);
+            self.servers = mail.map(|mail| Servers::new(mail, installation));
         }
     }
 

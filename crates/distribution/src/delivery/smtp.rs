@@ -1,5 +1,6 @@
 //! Mail servers, in order of preference (RFC 5321, RFC 3207, RFC 8314).
 
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use tokio::time::Instant;
 
 use super::carrier::Carried;
+use super::mail_password;
 
 /// How long one message may take, whatever the servers do.
 pub const SERVER_LIMIT: Duration = Duration::from_secs(20);
@@ -30,6 +32,8 @@ pub(super) struct Servers {
 #[derive(Debug)]
 struct Server {
     settings: MailServer,
+    /// The installation's directory.
+    installation: PathBuf,
     state: Mutex<State>,
 }
 
@@ -40,8 +44,13 @@ struct State {
 }
 
 impl Servers {
-    pub(super) fn new(mail: &Mail) -> Self {
-        let server = |settings: &MailServer| Server { settings: settings.clone(), state: Mutex::default() };
+    /// The servers of a configuration, for the installation in this directory.
+    pub(super) fn new(mail: &Mail, installation: &Path) -> Self {
+        let server = |settings: &MailServer| Server {
+            settings: settings.clone(),
+            installation: installation.to_owned(),
+            state: Mutex::default(),
+        };
         Self { servers: mail.servers.iter().map(server).collect() }
     }
 
@@ -129,7 +138,8 @@ impl Server {
         if let Some(transport) = &self.lock().transport {
             return Ok(transport.clone());
         }
-        let made = connect(&self.settings).map_err(|reason| Failure { reason, is_permanent: false });
+        let made = connect(&self.settings, &self.installation)
+            .map_err(|reason| Failure { reason, is_permanent: false });
         if made.is_err() {
             self.forget(false);
         }
@@ -140,7 +150,7 @@ impl Server {
 }
 
 /// A transport; it connects when it is first used.
-fn connect(settings: &MailServer) -> Result<Transport, String> {
+fn connect(settings: &MailServer, installation: &Path) -> Result<Transport, String> {
     let parameters = || TlsParameters::new(settings.host.clone()).map_err(|error| format!("no TLS: {error}"));
     let tls = match settings.tls {
         MailTls::Starttls => Tls::Required(parameters()?),
@@ -151,20 +161,17 @@ fn connect(settings: &MailServer) -> Result<Transport, String> {
         .port(settings.port)
         .tls(tls)
         .timeout(Some(COMMAND_LIMIT));
-    Ok(match credentials(settings)? {
+    Ok(match credentials(settings, installation)? {
         Some(credentials) => builder.credentials(credentials).build(),
         None => builder.build(),
     })
 }
 
-fn credentials(settings: &MailServer) -> Result<Option<Credentials>, String> {
+fn credentials(settings: &MailServer, installation: &Path) -> Result<Option<Credentials>, String> {
     let Some(user) = &settings.user else { return Ok(None) };
     let password = match &settings.password_file {
         None => Secret::new(String::new()),
-        Some(file) => std::fs::read_to_string(file)
-            .map(Secret::new)
-            .map_err(|error| format!("the password file `{file}` cannot be read: {error}"))?,
+        Some(file) => mail_password::read(Path::new(file), installation)?,
     };
-    let password = password.expose().trim_end_matches(['\r', '\n']).to_owned();
-    Ok(Some(Credentials::new(user.clone(), password)))
+    Ok(Some(Credentials::new(user.clone(), password.expose().clone())))
 }

@@ -127,7 +127,12 @@ async fn drill_all(
     let mut report = Report::new(clock.now(), options.fault, options.rate);
     for service in &options.services {
         progress(&format!("{service}: {} requests a second", options.rate));
-        report.add(service::drill(options, *service, &fixture, progress).await?);
+        match service::drill(options, *service, &fixture, progress).await {
+            Ok(found) => report.add(found),
+            Err(error) => {
+                report.undrilled.insert(*service, error.to_string());
+            }
+        }
     }
     Ok(report)
 }

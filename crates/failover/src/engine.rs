@@ -58,15 +58,9 @@ impl Engine {
     /// A pool whose members are all taken to be up until they show otherwise.
     #[must_use]
     pub fn new(members: Vec<Member>, mode: Mode, settings: Settings, now: Timestamp) -> Self {
-        let mut engine = Self {
-            settings,
-            mode,
-            members: members.into_iter().map(|member| Standing::new(member, now)).collect(),
-            serving: Vec::new(),
-            orphaned: None,
-            failovers: 0,
-            last: None,
-        };
+        let members = members.into_iter().map(|member| Standing::new(member, &settings, now)).collect();
+        let mut engine =
+            Self { settings, mode, members, serving: Vec::new(), orphaned: None, failovers: 0, last: None };
         engine.serving = engine.serving_at(now);
         engine
     }
@@ -134,7 +128,7 @@ impl Engine {
             };
             let standing = match known.iter().position(same) {
                 Some(at) => known.swap_remove(at).configured_as(member),
-                None => Standing::new(member, now),
+                None => Standing::new(member, &self.settings, now),
             };
             self.members.push(standing);
         }
@@ -150,9 +144,9 @@ impl Engine {
         let mut left: Vec<_> = before
             .into_iter()
             .filter(|id| !self.serving.contains(id))
-            .map(|id| {
-                let (cause, since) = self.why_left(&id, now);
-                (id, cause, since)
+            .filter_map(|id| {
+                let (cause, since) = self.why_left(&id, now)?;
+                Some((id, cause, since))
             })
             .collect();
         let Some(to) = self.serving.first().cloned() else {
@@ -174,11 +168,18 @@ impl Engine {
         }
     }
 
-    fn why_left(&self, id: &MemberId, now: Timestamp) -> (Cause, Timestamp) {
-        match self.members.iter().find(|standing| standing.member.id == *id) {
-            None => (Cause::Configured, now),
-            Some(standing) if standing.state == State::Up => (Cause::Failback, now),
-            Some(standing) => (standing.cause, standing.trouble_since.unwrap_or(now)),
+    /// Why a member serves no more, and since when there was trouble. `None` if that is no failover:
+    /// the member never answered, or the one that serves now answered for the first time.
+    fn why_left(&self, id: &MemberId, now: Timestamp) -> Option<(Cause, Timestamp)> {
+        let find = |id: &MemberId| self.members.iter().find(|standing| standing.member.id == *id);
+        let newcomer =
+            || self.serving.first().and_then(find).is_some_and(|new| new.proven_since == Some(now));
+        match find(id) {
+            None => Some((Cause::Configured, now)),
+            Some(standing) if standing.proven_since.is_none() => None,
+            Some(standing) if standing.state == State::Up && newcomer() => None,
+            Some(standing) if standing.state == State::Up => Some((Cause::Failback, now)),
+            Some(standing) => Some((standing.cause, standing.trouble_since.unwrap_or(now))),
         }
     }
 

@@ -24,7 +24,12 @@ fn members() -> Vec<Member> {
 }
 
 fn engine(mode: Mode) -> Engine {
-    Engine::new(members(), mode, Settings::default(), Timestamp::from_seconds(0))
+    let now = Timestamp::from_seconds(0);
+    let mut engine = Engine::new(members(), mode, Settings::default(), now);
+    for m in 0..MEMBERS {
+        engine.handle(Event::HeartbeatAnswered { member: id(m), started: now }, now);
+    }
+    engine
 }
 
 /// What happens, without the times, which depend on where in the sequence it stands.

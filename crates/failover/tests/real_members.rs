@@ -243,6 +243,7 @@ async fn a_heartbeat_notices_a_dead_member_without_any_call_and_it_is_told() {
     let second = Server::start("127.0.0.1:0", b'!', b'!').await;
     let members = vec![Member::new("a", &first.address, 1), Member::new("b", &second.address, 2)];
     let (pool, _running) = pool(members, Mode::Failover);
+    assert_eq!(call(&pool).await.unwrap(), b'!', "it has answered once");
     let mut events = pool.events();
     first.kill();
     let told = tokio::time::timeout(Duration::from_secs(5), async {

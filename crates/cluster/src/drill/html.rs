@@ -16,12 +16,16 @@ pub fn html(report: &Report) -> String {
     };
     let rows: String = report.services.iter().map(row).collect();
     let reasons: String = report.services.iter().map(reasons).collect();
+    let undrilled = report.undrilled.iter();
+    let undrilled: String = undrilled
+        .map(|(service, why)| format!("<p>{service} was not drilled: {}</p>", escaped(why)))
+        .collect();
     format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <title>Evergate drill</title><style>{STYLE}</style><h1>Evergate drill</h1>\
          <p><strong>{verdict}</strong> {} requests a second, each sent once; the instance that served was killed \
          (SIGKILL). {}</p><table><thead><tr><th>service<th>killed<th>had served<th>sent<th>lost<th>in flight\
-         <th>median<th>slowest<th>noticed<th>taken over<th>failed back</thead><tbody>{rows}</tbody></table>{reasons}",
+         <th>median<th>slowest<th>noticed<th>taken over<th>failed back</thead><tbody>{rows}</tbody></table>{reasons}{undrilled}",
         report.rate, report.at
     )
 }

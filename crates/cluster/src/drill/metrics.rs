@@ -41,7 +41,7 @@ impl Metrics {
     pub(super) fn served(&self, service: Service) -> f64 {
         let call = |call: &str| self.sum("evergate_calls_total", &[label("call", call)]);
         match service {
-            Service::AccessPoint => self.sum("evergate_requests_total", &[]),
+            Service::AccessPoint => self.sum("evergate_decisions_total", &[]),
             Service::Policy => call("/evergate.Policy/Decide"),
             Service::Distribution => call("/evergate.Distribution/SendMail"),
             Service::Authentication | Service::Administration => call("page"),
@@ -74,8 +74,9 @@ mod tests {
         let metrics = Metrics(
             "# TYPE evergate_calls_total counter\n\
              evergate_calls_total{call=\"page\"} 7\nevergate_calls_total{call=\"/evergate.Policy/Decide\"} 3\n\
-             evergate_requests_total{class=\"2xx\"} 4\nevergate_requests_total{class=\"5xx\"} 1\n\
-             evergate_requests_total_more 100\nevergate_plain 2\n\
+             evergate_decisions_total{verdict=\"permit\",cached=\"true\"} 4\n\
+             evergate_decisions_total{verdict=\"deny\",cached=\"false\"} 1\n\
+             evergate_decisions_total_more 100\nevergate_plain 2\n\
              evergate_link_state{link=\"policy\",instance=\"policy1\",state=\"up\"} 0\n\
              evergate_link_state{link=\"policy\",instance=\"policy1\",state=\"down\"} 1\n\
              evergate_link_state{link=\"policy\",instance=\"policy2\",state=\"up\"} 1\n"

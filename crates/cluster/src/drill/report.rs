@@ -26,6 +26,8 @@ pub struct Report {
     pub lost: u64,
     /// Each service, in the order in which it was drilled.
     pub services: Vec<ServiceReport>,
+    /// The services that could not be drilled, and why.
+    pub undrilled: BTreeMap<Service, String>,
 }
 
 /// What became of one service.
@@ -75,7 +77,13 @@ pub enum Failback {
 
 impl Report {
     pub(super) const fn new(at: Timestamp, fault: Fault, rate: u32) -> Self {
-        Self { at, fault, rate, lost: 0, services: Vec::new() }
+        Self { at, fault, rate, lost: 0, services: Vec::new(), undrilled: BTreeMap::new() }
+    }
+
+    /// Whether every service was drilled and no request was lost.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.lost == 0 && self.undrilled.is_empty()
     }
 
     pub(super) fn add(&mut self, service: ServiceReport) {

@@ -81,6 +81,7 @@ pub(super) async fn drill(arguments: &DrillArguments) -> anyhow::Result<()> {
     }
     arguments.target.show(&serde_json::to_value(&report)?, |_| for_people(&report))?;
     anyhow::ensure!(report.lost == 0, "{} requests were lost", report.lost);
+    anyhow::ensure!(report.is_good(), "not every service was drilled");
     Ok(())
 }
 
@@ -102,7 +103,9 @@ fn for_people(report: &Report) -> String {
     let reasons = report.services.iter().flat_map(|service| {
         service.reasons.iter().map(|(reason, count)| format!("\n{}: {count} x {reason}", service.service))
     });
-    std::iter::once(table).chain(reasons).collect()
+    let undrilled =
+        report.undrilled.iter().map(|(service, why)| format!("\n{service} was not drilled: {why}"));
+    std::iter::once(table).chain(reasons).chain(undrilled).collect()
 }
 
 fn row(service: &ServiceReport) -> Vec<String> {

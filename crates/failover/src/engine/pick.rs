@@ -18,6 +18,8 @@ struct Rank {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Class {
     Preferred,
+    /// Nothing is known of it yet.
+    Unproven,
     /// Up, but not yet steady for long enough: blocks preference, never need.
     HeldDown,
     Suspect,
@@ -50,6 +52,7 @@ impl Engine {
     fn rank(&self, standing: &Standing, now: Timestamp) -> Rank {
         let class = match standing.state {
             State::Up if now < standing.held_until => Class::HeldDown,
+            State::Up if standing.proven_since.is_none() => Class::Unproven,
             State::Up => Class::Preferred,
             State::Down if standing.is_due_for_trial(&self.settings, now) => Class::Preferred,
             State::Suspect => Class::Suspect,

@@ -25,6 +25,8 @@ pub(super) struct Standing {
     pub(super) since: Timestamp,
     pub(super) cause: Cause,
     pub(super) counts: Counts,
+    /// When it first answered anything: before, nothing is known of it, and its absence is no fall.
+    pub(super) proven_since: Option<Timestamp>,
     /// When the present trouble first showed.
     pub(super) trouble_since: Option<Timestamp>,
     /// It is not preferred before this moment, though it is up.
@@ -43,13 +45,15 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    pub(super) fn new(member: Member, now: Timestamp) -> Self {
+    pub(super) fn new(member: Member, settings: &Settings, now: Timestamp) -> Self {
         Self {
             member,
             state: State::Up,
             since: now,
             cause: Cause::Configured,
             counts: Counts::default(),
+            // Without heartbeats there is no way to prove itself but to be called.
+            proven_since: (!settings.heartbeats).then_some(Timestamp::MIN),
             trouble_since: None,
             held_until: Timestamp::MIN,
             strikes: 0,
@@ -94,11 +98,15 @@ impl Standing {
         now: Timestamp,
     ) -> Option<Change> {
         self.misses = 0;
+        let is_first = self.proven_since.is_none();
+        self.proven_since.get_or_insert(now);
         match self.state {
             // A draining member answers until it ends; only a heartbeat says that it serves again.
             State::Up | State::Draining => None,
             // The answer may have been on its way when the member died.
             State::Down if started < self.since => None,
+            // It was not ready yet when it was asked first.
+            State::Suspect | State::Down if is_first => self.rise(Duration::ZERO, settings, now),
             State::Suspect => self.rise(settings.hold_suspect, settings, now),
             // Where nobody sends heartbeats, the wait before the trial was the hold-down.
             State::Down if !settings.heartbeats => self.rise(Duration::ZERO, settings, now),
@@ -180,7 +188,7 @@ impl Standing {
             }
             return None;
         }
-        if !self.planned {
+        if !self.planned && self.proven_since.is_some() {
             self.strike(settings, now);
         }
         self.try_after = now.plus(self.hold_of(settings.hold, settings));

@@ -15,7 +15,11 @@ fn at(milliseconds: i64) -> Timestamp {
 
 fn pair(settings: Settings) -> Engine {
     let members = vec![Member::new("a", "a:1", 1), Member::new("b", "b:1", 2)];
-    Engine::new(members, Mode::Failover, settings, at(0))
+    let mut engine = Engine::new(members, Mode::Failover, settings, at(0));
+    for member in ["a", "b"] {
+        assert_eq!(beat(&mut engine, member, at(0)), []);
+    }
+    engine
 }
 
 fn call_fails(engine: &mut Engine, member: &str, failure: Failure, now: Timestamp) -> Vec<Command> {
@@ -60,6 +64,30 @@ fn it_fails_back_after_ten_steady_seconds_and_each_further_fall_doubles_the_wait
         );
         now = back;
     }
+}
+
+#[test]
+fn members_that_are_not_there_yet_are_no_failovers_and_carry_no_penalty() {
+    let members = vec![Member::new("a", "a:1", 1), Member::new("b", "b:1", 2)];
+    let mut engine = Engine::new(members, Mode::Failover, Settings::default(), at(0));
+    let mut told = call_fails(&mut engine, "a", Failure::Refused, at(100));
+    told.extend(call_fails(&mut engine, "b", Failure::Refused, at(200)));
+    told.extend(beat(&mut engine, "b", at(300)));
+    assert_eq!(active(&engine, at(300)), "b");
+    told.extend(beat(&mut engine, "a", at(400)));
+    assert_eq!(active(&engine, at(400)), "a", "at once");
+    assert!(!told.iter().any(|command| matches!(command, Command::Failover(_))), "{told:?}");
+    assert!(call_fails(&mut engine, "a", Failure::Refused, at(500)).len() == 2, "this is one");
+}
+
+#[test]
+fn a_new_member_is_preferred_once_it_has_answered() {
+    let mut engine = pair(Settings::default());
+    let members = vec![Member::new("new", "n:1", 0), Member::new("a", "a:1", 1)];
+    engine.handle(Event::Configured { members, mode: Mode::Failover }, at(1));
+    assert_eq!(active(&engine, at(1)), "a");
+    beat(&mut engine, "new", at(2));
+    assert_eq!(active(&engine, at(2)), "new");
 }
 
 #[test]
@@ -175,6 +203,8 @@ fn without_heartbeats_one_call_at_a_time_tries_a_member_that_was_down() {
 fn in_balance_all_who_are_up_share_and_the_one_that_falls_is_told() {
     let members = vec![Member::new("a", "a:1", 1), Member::new("b", "b:1", 2)];
     let mut engine = Engine::new(members, Mode::Balance, Settings::default(), at(0));
+    beat(&mut engine, "a", at(0));
+    beat(&mut engine, "b", at(0));
     let picked: Vec<_> = (0..2).filter_map(|random| engine.pick(&[], random, at(0))).collect();
     assert_eq!(picked, vec!["a".into(), "b".into()]);
     let told = call_fails(&mut engine, "b", Failure::Refused, at(1));

@@ -1,8 +1,9 @@
 //! The machine by itself: no clock, no database, no neighbours.
 
-use evergate_model::Period;
+use evergate_model::{Id, Period, Secret};
 
 use super::*;
+use crate::progress::{Account, Enrolment};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_000);
 

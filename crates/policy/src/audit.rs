@@ -14,6 +14,10 @@ use crate::policy::Policy;
 
 /// So many records or sessions in one call at most.
 const MOST: usize = 10_000;
+/// All that an access point may say has happened: what others do, they put into the log themselves.
+const ACTIONS: [&str; 1] = ["access.denied"];
+/// The longest text of a record that is kept, in characters; paths are much longer sometimes.
+const LONGEST: usize = 512;
 
 pub(crate) async fn record(
     policy: &Policy,
@@ -26,15 +30,19 @@ pub(crate) async fn record(
     let mut tx = policy.0.database.store()?.begin().await?;
     for record in &request.records {
         let id: Id<Request> = parse("records.request", &record.request)?;
+        if !ACTIONS.contains(&record.action.as_str()) {
+            return Err(ConvertError::new("records.action", "not an access point's to record").into());
+        }
         let key = format!("audit:{id}:{}", record.action);
         if effects::find::<u64>(&mut tx, &key, "").await?.is_some() {
             continue;
         }
         let detail = json!({
-            "request": id, "at": Timestamp::from_milliseconds(record.at), "user": record.user,
-            "client": record.client, "detail": record.detail,
+            "request": id, "at": Timestamp::from_milliseconds(record.at), "user": shortened(&record.user),
+            "client": shortened(&record.client), "detail": shortened(&record.detail),
         });
-        let number = audit::append(&mut tx, now, &actor, &record.action, &record.resource, &detail).await?;
+        let resource = shortened(&record.resource);
+        let number = audit::append(&mut tx, now, &actor, &record.action, resource, &detail).await?;
         effects::remember(&mut tx, &key, "", &number, now).await?;
     }
     tx.commit().await?;
@@ -58,6 +66,10 @@ pub(crate) async fn activity(
     }
     tx.commit().await?;
     Ok(ReportActivityReply {})
+}
+
+fn shortened(text: &str) -> &str {
+    text.char_indices().nth(LONGEST).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
 fn at_most(number: usize, field: &'static str) -> Result<(), ConvertError> {

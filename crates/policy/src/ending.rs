@@ -41,7 +41,8 @@ pub(crate) async fn revoke(
         Some(instance) => Asker::Administration(actor(&request.actor, instance)?),
         None => {
             let host: Host = parse("host", &request.host)?;
-            let facts = policy.claims(&request.token, &host, policy.now())?.facts;
+            let session = policy.session(&request.token, &host, policy.now()).await?;
+            let facts = session.ok_or(PolicyError::NoSession)?;
             Asker::Owner(facts.user, facts.session)
         }
     };

@@ -19,10 +19,16 @@ pub(crate) async fn list(
 ) -> Result<ListSessionsReply, PolicyError> {
     let now = policy.now();
     let store = policy.0.database.store()?;
-    let mut connection = store.read().await?;
-    let user = if !is_administration {
+    let own = if is_administration {
+        None
+    } else {
+        // Not by the token alone: a session that has ended as idle shows nothing any more.
         let host: Host = parse("host", &request.host)?;
-        Some(policy.claims(&request.token, &host, now)?.facts.user)
+        Some(policy.session(&request.token, &host, now).await?.ok_or(PolicyError::NoSession)?.user)
+    };
+    let mut connection = store.read().await?;
+    let user = if own.is_some() {
+        own
     } else if request.user.is_empty() {
         None
     } else {

@@ -297,6 +297,21 @@ async fn sessions_end_as_idle_unless_somebody_reports_activity() {
     assert_eq!(verdict().await, "permit alice", "the other instance reads the row again before it ends it");
     at.hands.advance(Duration::from_secs(3600));
     assert_eq!(verdict().await, "password totp");
+    let list = proto::ListSessionsRequest {
+        token: opened.token.clone(),
+        host: PORTAL.to_owned(),
+        ..proto::ListSessionsRequest::default()
+    };
+    let revoke = proto::RevokeSessionsRequest {
+        token: opened.token,
+        host: PORTAL.to_owned(),
+        ..proto::RevokeSessionsRequest::default()
+    };
+    let listed = at.two.list_sessions(request(Service::Authentication, list)).await;
+    let revoked = at.two.revoke_sessions(request(Service::Authentication, revoke)).await;
+    for code in [listed.unwrap_err().code(), revoked.unwrap_err().code()] {
+        assert_eq!(code, Code::Unauthenticated, "nor does its token open the account");
+    }
 }
 
 #[tokio::test]
@@ -435,11 +450,11 @@ async fn audit_records_are_kept_once_and_the_chain_holds() {
     let record = proto::AuditRecord {
         request: "request_0190c7a3e5b07c3aa4f28c1d9e6b7f00".to_owned(),
         at: NOW.as_milliseconds(),
-        action: "request.denied".to_owned(),
+        action: "access.denied".to_owned(),
         user: "alice".to_owned(),
         resource: "wiki".to_owned(),
         client: "192.0.2.7".to_owned(),
-        detail: "not the network".to_owned(),
+        detail: format!("not the network {}", "/a".repeat(4000)),
     };
     let before = audit::last_number(&mut at.store.read().await.unwrap()).await.unwrap();
     for instance in [&at.one, &at.two] {
@@ -449,6 +464,13 @@ async fn audit_records_are_kept_once_and_the_chain_holds() {
     let mut connection = at.store.read().await.unwrap();
     assert_eq!(audit::last_number(&mut connection).await.unwrap(), before + 1);
     assert!(matches!(audit::verify(&mut connection).await.unwrap(), Verification::Whole { .. }));
+    let filter = audit::Filter { after: before, ..audit::Filter::default() };
+    let kept = audit::list(&mut connection, &filter, 1).await.unwrap();
+    assert_eq!(kept[0].detail["detail"].as_str().unwrap().len(), 512);
+    let forged = proto::AuditRecord { action: "user.removed".to_owned(), ..record };
+    let call = proto::RecordAuditRequest { records: vec![forged] };
+    let refused = at.one.record_audit(request(Service::AccessPoint, call)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument, "an access point tells of denials only");
 }
 
 #[tokio::test]

@@ -1,8 +1,11 @@
 //! A request that has passed its guard: who asks, what for, and under which key.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::body::Bytes;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use data_encoding::HEXLOWER;
+use evergate_keys::random;
 use evergate_store::{Actor, Reading};
 use serde::de::DeserializeOwned;
 
@@ -70,9 +73,31 @@ impl Call {
 
     /// A key for a call to another service on behalf of this request: the same for a repetition.
     pub(super) fn onward_key(&self, what: &str) -> Vec<u8> {
-        let own =
-            || format!("{what} {}", data_encoding::HEXLOWER.encode(&evergate_keys::random::bytes::<16>()));
-        let key = self.effect.as_ref().map_or_else(own, |effect| format!("{what} {}", effect.key));
-        key.into_bytes()
+        onward_key(what, self.effect.as_ref())
+    }
+}
+
+/// Of one length, however long the caller's own is; without one, a key that is never repeated.
+fn onward_key(what: &str, effect: Option<&EffectKey>) -> Vec<u8> {
+    let own = || HEXLOWER.encode(&random::bytes::<16>());
+    let key = effect.map_or_else(own, |EffectKey { key, fingerprint }| [fingerprint.as_str(), key].join(" "));
+    digest(&SHA256, [what, " ", &key].concat().as_bytes()).as_ref().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_for_another_service_is_this_requests_and_not_too_long_for_it() {
+        let effect =
+            |key: &str, wanted: &str| EffectKey { key: key.to_owned(), fingerprint: wanted.to_owned() };
+        let long = effect(&"k".repeat(200), "a");
+        let key = onward_key("totp", Some(&long));
+        assert_eq!((key.len(), &key), (32, &onward_key("totp", Some(&long))));
+        for other in [effect(&"k".repeat(199), "a"), effect(&"k".repeat(200), "b")] {
+            assert_ne!(key, onward_key("totp", Some(&other)));
+        }
+        assert_ne!(onward_key("totp", None), onward_key("totp", None));
     }
 }

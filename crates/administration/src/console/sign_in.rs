@@ -136,15 +136,17 @@ async fn attempt(office: &Office, client: IpAddr, fields: Fields) -> Result<Outc
         let minutes = until.since(office.now()).as_secs().div_ceil(60).max(1);
         return Ok(Outcome::Paused { minutes });
     }
-    let (user, phc) = find(office, &name).await?;
+    let Found { administrator, is_user, phc } = find(office, &name).await?;
     let is_right = office.passwords.verify(Secret::new(fields.password), phc).await?;
-    match user.filter(|_| is_right) {
+    match administrator.filter(|_| is_right) {
         Some(user) => {
             let mut tx = office.store.begin().await?;
             attempts::release(&mut tx, &name, client).await?;
             tx.commit().await?;
             SignedIn::open(office, user.id).await.map(Outcome::SignedIn)
         }
+        // A name that nobody has may be a password in the wrong field, and strangers have many.
+        None if !is_user => Ok(Outcome::Wrong),
         None => {
             let mut tx = office.store.begin().await?;
             let detail = json!({ "client": client });
@@ -170,13 +172,23 @@ async fn reserve(office: &Office, name: &str, client: IpAddr) -> Result<Reservat
     Ok(reservation)
 }
 
-/// The active administrator of that name, and the PHC string to check against.
-async fn find(office: &Office, name: &str) -> Result<(Option<User>, Option<String>), Failure> {
+/// Who a name is.
+#[derive(Default)]
+struct Found {
+    /// The active administrator of that name.
+    administrator: Option<User>,
+    /// Whether it is anybody's.
+    is_user: bool,
+    /// The PHC string to check against.
+    phc: Option<String>,
+}
+
+async fn find(office: &Office, name: &str) -> Result<Found, Failure> {
     let mut reading = office.store.read().await?;
-    let Some(user) = users::find_by_name(&mut reading, name).await? else { return Ok((None, None)) };
+    let Some(user) = users::find_by_name(&mut reading, name).await? else { return Ok(Found::default()) };
     let is_administrator =
         groups::names_of(&mut reading, user.id).await?.iter().any(|group| group == ADMINISTRATORS);
     let phc = credentials::find_password(&mut reading, user.id).await?.map(|(_, phc)| phc);
     let may = is_administrator && user.state == UserState::Active && phc.is_some();
-    Ok((may.then_some(user), phc))
+    Ok(Found { administrator: may.then_some(user), is_user: true, phc })
 }

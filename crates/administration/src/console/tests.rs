@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{Method, Request, Response, StatusCode, header};
+use evergate_store::audit;
 
 use crate::setup::PASSWORD_FILE;
 use crate::testing::{Fixture, text};
@@ -106,6 +107,11 @@ async fn who_is_no_administrator_or_types_wrong_is_refused_alike() {
         let html = text(response).await;
         assert!(html.contains("not an administrator"), "{name}: {html}");
     }
+    let mut reading = fixture.office.store.read().await.unwrap();
+    let audited = audit::list(&mut reading, &audit::Filter::default(), 1000).await.unwrap();
+    let refused = audited.iter().filter(|entry| entry.action == "console.refused");
+    let subjects: Vec<&str> = refused.map(|entry| entry.subject.as_str()).collect();
+    assert_eq!(subjects, ["admin", "alice"], "what nobody is called may be a password");
 }
 
 #[tokio::test]

@@ -65,6 +65,12 @@ impl Fixture {
         Self { directory, office, router }
     }
 
+    /// The same instance as it begins after a restart.
+    pub(crate) fn restarted(&self) -> Instance {
+        let bootstrap = (*self.office.instance.bootstrap).clone();
+        Instance::prepare(bootstrap, self.directory.path()).unwrap()
+    }
+
     /// A token with these privileges.
     pub(crate) async fn token(&self, privileges: &[Privilege]) -> String {
         let text = api_token::generate();
@@ -108,6 +114,14 @@ impl Fixture {
         let status = response.status();
         let bytes = to_bytes(response.into_body(), 1 << 24).await.unwrap();
         (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+}
+
+impl Office {
+    /// The revision of the latest snapshots.
+    pub(crate) async fn store_revision(&self) -> u64 {
+        let mut reading = self.store.read().await.unwrap();
+        evergate_store::installation::get(&mut reading).await.unwrap().unwrap().revision
     }
 }
 

@@ -3,11 +3,11 @@
 //!
 //! An instance starts from the last good ones on its disk, without administration.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use evergate_model::Secret;
-use evergate_model::snapshot::Snapshot;
+use evergate_model::snapshot::{KeyPurpose, PublicKey, Snapshot};
 use evergate_process::identity::{Identity, IdentityError};
 use evergate_process::{Instance, files};
 use evergate_tokens::snapshot::{SnapshotError, SnapshotVerifier};
@@ -18,6 +18,9 @@ use tokio::sync::watch;
 pub const SNAPSHOT_FILE: &str = "snapshot.json";
 /// The file of the internal keys, in the instance's directory.
 pub const KEYS_FILE: &str = "keys.json";
+/// The file of the keys that verify snapshots, as the last good snapshot named them, in the
+/// instance's directory: the bootstrap file's may have been rotated away since.
+pub const TRUST_FILE: &str = "snapshot-keys.json";
 /// The longest key bundle, in bytes.
 const KEYS_MAX: usize = 1 << 20;
 
@@ -76,7 +79,9 @@ impl Feed {
     /// When the bootstrap file's snapshot keys cannot be used.
     pub fn open(instance: &Instance) -> Result<Self, FeedError> {
         let bootstrap = &instance.bootstrap;
-        let verifier = SnapshotVerifier::new(bootstrap.lineage, bootstrap.service, &bootstrap.snapshot_keys)
+        let mut keys = bootstrap.snapshot_keys.clone();
+        keys.extend(kept_keys(&instance.data.join(TRUST_FILE)));
+        let verifier = SnapshotVerifier::new(bootstrap.lineage, bootstrap.service, &keys)
             .map_err(FeedError::Bootstrap)?;
         let feed = Self(Arc::new(Inner {
             verifier: Mutex::new(verifier),
@@ -109,6 +114,10 @@ impl Feed {
     /// When it is not to be believed or not newer; what was in force stays.
     pub fn accept(&self, envelope: &[u8]) -> Result<Arc<Snapshot>, FeedError> {
         let snapshot = self.apply(envelope)?;
+        // First the keys: they verify the snapshot when it is read again.
+        let keys: Vec<_> =
+            snapshot.public_keys.iter().filter(|key| key.purpose == KeyPurpose::Snapshot).collect();
+        self.keep(TRUST_FILE, &serde_json::to_vec(&keys).unwrap_or_default());
         self.keep(SNAPSHOT_FILE, envelope);
         tracing::info!(
             revision = snapshot.head.revision,
@@ -193,6 +202,15 @@ impl Feed {
     pub async fn first_keys(&self) -> Arc<KeyFile> {
         first(self.keys()).await
     }
+}
+
+/// The keys in a file of ours; none where it is absent or damaged.
+fn kept_keys(path: &Path) -> Vec<PublicKey> {
+    let Ok(bytes) = std::fs::read(path) else { return Vec::new() };
+    serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+        tracing::warn!(file = %path.display(), %error, "file left aside");
+        Vec::new()
+    })
 }
 
 async fn first<T>(mut receiver: watch::Receiver<Option<Arc<T>>>) -> Arc<T> {

@@ -65,8 +65,9 @@ async fn rotate(call: Call) -> Result<Answer, Stop> {
     let mut write = call.begin().await?;
     let (actor, now, vault) = (write.actor.clone(), write.now, write.vault.clone());
     let mut keys = Vec::new();
+    let steps: Vec<_> = purposes.iter().map(|(service, purpose)| (*service, *purpose, event)).collect();
+    rotation::take_steps(&mut write, &vault, &actor, now, &steps).await?;
     for (service, purpose) in purposes {
-        rotation::step(&mut write, &vault, &actor, now, service, purpose, event).await?;
         let bundle = bundles::load(&mut write, &vault, service).await?;
         keys.extend(views(&bundle).into_iter().filter(|key| key.purpose == word(purpose)));
     }

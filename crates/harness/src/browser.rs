@@ -9,9 +9,9 @@ use nix::sys::signal::Signal;
 use rustls_pki_types::CertificateDer;
 use tempfile::TempDir;
 use thirtyfour::prelude::*;
+use tokio::net::TcpStream;
 
 use crate::client::Client;
-use crate::installation::plain_get;
 use crate::until::until;
 use crate::{ports, processes};
 
@@ -66,9 +66,8 @@ impl Browser {
     }
 
     async fn connect(port: u16, profile: &TempDir, trusted: &[String]) -> Result<WebDriver> {
-        let address = format!("127.0.0.1:{port}");
         until("chromedriver listens", Duration::from_secs(20), async || {
-            plain_get(&address, "/status").await.ok()
+            TcpStream::connect(("127.0.0.1", port)).await.ok()
         })
         .await?;
         let mut capabilities = DesiredCapabilities::chrome();
@@ -77,7 +76,9 @@ impl Browser {
         }
         capabilities.add_arg(&format!("--user-data-dir={}", profile.path().join("profile").display()))?;
         capabilities.add_arg(&format!("--ignore-certificate-errors-spki-list={}", trusted.join(",")))?;
-        WebDriver::new(format!("http://{address}"), capabilities).await.context("Chromium does not start")
+        WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities)
+            .await
+            .context("Chromium does not start")
     }
 
     /// The page's driver.

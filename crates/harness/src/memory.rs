@@ -8,6 +8,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
 
+/// Bytes of a page.
+const PAGE: u64 = 4096;
+
 /// A secret and the forms in which it is looked for.
 pub struct Secret {
     /// What it is, for messages.
@@ -41,20 +44,42 @@ impl Secret {
 pub fn found_in_process(pid: u32, secrets: &[Secret]) -> Result<BTreeSet<String>> {
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).context("no such process")?;
     let memory = File::open(format!("/proc/{pid}/mem")).context("not allowed to read the memory")?;
+    let pages = File::open(format!("/proc/{pid}/pagemap")).context("not allowed to read the page map")?;
     let search = Search::new(secrets);
     let mut found = BTreeSet::new();
     let mut seen = 0;
-    for line in maps.lines() {
-        let Some((start, length)) = readable(line) else { continue };
-        let mut bytes = vec![0; length];
-        // Some regions (`[vvar]`) cannot be read though they say so.
-        if memory.read_exact_at(&mut bytes, start).is_ok() {
-            seen += length;
-            search.run(&bytes, &mut found);
+    for (start, end) in maps.lines().filter_map(writable) {
+        for (start, length) in present(&pages, start, end)? {
+            let mut bytes = vec![0; length];
+            // A page may have gone since.
+            if memory.read_exact_at(&mut bytes, start).is_ok() {
+                seen += length;
+                search.run(&bytes, &mut found);
+            }
         }
     }
     anyhow::ensure!(seen > 1_000_000, "only {seen} bytes of process {pid} could be read");
     Ok(found)
+}
+
+/// Runs of pages between `start` and `end` that exist, as address and length: allocators reserve far more than they
+/// use. See proc(5) on `pagemap`: bit 63 is present, bit 62 swapped.
+fn present(pages: &File, start: u64, end: u64) -> Result<Vec<(u64, usize)>> {
+    let count = usize::try_from((end - start) / PAGE)?;
+    let mut entries = vec![0; count * 8];
+    pages.read_exact_at(&mut entries, start / PAGE * 8)?;
+    let mut runs: Vec<(u64, usize)> = Vec::new();
+    for (number, entry) in entries.chunks_exact(8).enumerate() {
+        if entry[7] & 0b1100_0000 == 0 {
+            continue;
+        }
+        let address = start + number as u64 * PAGE;
+        match runs.last_mut() {
+            Some((first, length)) if *first + *length as u64 == address => *length += PAGE as usize,
+            _ => runs.push((address, PAGE as usize)),
+        }
+    }
+    Ok(runs)
 }
 
 /// The names of the secrets that stand in the files below a directory.
@@ -78,16 +103,13 @@ pub fn found_in_files(directory: &Path, secrets: &[Secret]) -> Result<BTreeSet<S
     Ok(found)
 }
 
-/// Start and length of a region, from a line of `/proc/PID/maps`.
-fn readable(line: &str) -> Option<(u64, usize)> {
+/// Start and end of a region, from a line of `/proc/PID/maps`, if the process can write there: what it cannot write
+/// is the program itself.
+fn writable(line: &str) -> Option<(u64, u64)> {
     let mut words = line.split_whitespace();
     let (start, end) = words.next()?.split_once('-')?;
-    if !words.next()?.starts_with('r') || line.ends_with("[vsyscall]") {
-        return None;
-    }
-    let start = u64::from_str_radix(start, 16).ok()?;
-    let end = u64::from_str_radix(end, 16).ok()?;
-    Some((start, usize::try_from(end - start).ok()?))
+    let is_writable = words.next()?.starts_with("rw");
+    is_writable.then_some((u64::from_str_radix(start, 16).ok()?, u64::from_str_radix(end, 16).ok()?))
 }
 
 /// All forms of all secrets, found by their first two bytes.

@@ -19,13 +19,9 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 /// # Errors
 /// When no base is free.
 pub fn listen_base() -> Result<u16> {
-    let bases = (0..800).map(|_| base());
-    bases
-        .into_iter()
-        .find(|base| {
-            USED.iter().all(|offset| TcpListener::bind((Ipv4Addr::LOCALHOST, base + offset)).is_ok())
-        })
-        .context("no listen base is free")
+    let is_free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+    let mut bases = (0..BASES).map(|_| base());
+    bases.find(|base| (*base..base + USED).all(is_free)).context("no listen base is free")
 }
 
 /// Test programs run side by side: each begins elsewhere, by its process id.

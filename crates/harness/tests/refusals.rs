@@ -131,6 +131,7 @@ async fn two_readings_of_one_request_are_refused() -> Result<()> {
     for request in requests {
         let mut stream = client.connect(&url.parse()?).await?;
         stream.write_all(request.as_bytes()).await?;
+        stream.flush().await?;
         let mut answer = Vec::new();
         // The end may come as a reset, which is as good.
         _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await;

@@ -39,6 +39,7 @@ async fn nothing_passes_a_second_after_a_session_was_revoked() -> Result<()> {
         installation.base()
     );
     events.write_all(request.as_bytes()).await?;
+    events.flush().await?;
     let mut piece = [0; 4096];
     let length = events.read(&mut piece).await?;
     ensure!(String::from_utf8_lossy(&piece[..length]).starts_with("HTTP/1.1 200"), "no events");

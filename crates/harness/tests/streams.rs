@@ -66,12 +66,14 @@ async fn up_and_down(bytes: u64) -> Result<()> {
         stream.write_all(&piece[..usize::try_from(size)?]).await?;
         left -= size;
     }
+    stream.flush().await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     ensure!(answer.starts_with("HTTP/1.1 200") && answer.contains(&bytes.to_string()), "up: {answer}");
 
     let mut stream = scene.begin(&format!("GET /bytes/{bytes} HTTP/1.1")).await?;
     stream.write_all(b"Connection: close\r\n\r\n").await?;
+    stream.flush().await?;
     let mut piece = vec![0; 1 << 18];
     let mut received = 0;
     loop {
@@ -106,6 +108,7 @@ async fn events_and_web_sockets_pass_as_they_come() -> Result<()> {
     let mut scene = scene().await?;
     let mut stream = scene.begin("GET /events HTTP/1.1").await?;
     stream.write_all(b"Accept: text/event-stream\r\n\r\n").await?;
+    stream.flush().await?;
     let mut text = String::new();
     let mut piece = [0; 4096];
     // The application sends one each 50 ms without end: seeing the fourth means that none was held back.

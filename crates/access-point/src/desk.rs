@@ -28,6 +28,9 @@ use crate::record::{self, Done};
 use crate::site::{Resource, Site, Target};
 use crate::{reserved, sign_in};
 
+/// The longest description of a denied request, in characters.
+const LONGEST_DETAIL: usize = 300;
+
 /// What all serving threads share.
 pub(crate) struct Shared {
     /// What is served.
@@ -205,7 +208,7 @@ impl Desk {
                     at: self.clock.now(),
                     user,
                     resource: resource.name.clone(),
-                    detail: format!("{} {}{}: {reason}", head.method, asked.host, asked.path.path()),
+                    detail: detail(head, asked, &reason),
                     client: origin.client.to_string(),
                 });
                 Err(Box::new(denied(reader, &reason, id)))
@@ -240,6 +243,13 @@ fn decision_headers(resource: &Resource, headers: &HeaderMap) -> BTreeMap<String
         .iter()
         .filter_map(|name| Some((name.as_str().to_owned(), value(name)?)))
         .collect()
+}
+
+/// What the audit log says of a denied request: no more of a path than is of use there.
+fn detail(head: &Parts, asked: &Asked, reason: &str) -> String {
+    let what = format!("{} {}{}", head.method, asked.host, asked.path.path());
+    let what: String = what.chars().take(LONGEST_DETAIL).collect();
+    format!("{what}: {reason}")
 }
 
 fn refused(head: &Parts, refusal: accept::Refusal) -> Response<Body> {

@@ -1,9 +1,10 @@
 //! Denials on their way to the audit log: kept here, within bounds, until policy has them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use evergate_model::{Name, Timestamp};
 use metrics::{Counter, Gauge, counter, gauge};
 use tokio::sync::Notify;
 
@@ -16,11 +17,17 @@ const LONGEST: usize = 10_000;
 const BATCH: usize = 200;
 /// Between two attempts while nobody takes them.
 const RETRY: Duration = Duration::from_secs(1);
+/// Denials of somebody without a session are told once in so long for each address and resource:
+/// strangers must not be able to fill the audit log.
+const STRANGERS_EVERY: Duration = Duration::from_secs(60);
+/// And of so many addresses and resources in that time.
+const STRANGERS: usize = 1000;
 
 /// The denials that wait.
 #[derive(Debug)]
 pub(crate) struct Spool {
     waiting: Mutex<VecDeque<Denial>>,
+    strangers: Mutex<Strangers>,
     came: Notify,
     records: Gauge,
     dropped: Counter,
@@ -30,6 +37,7 @@ impl Default for Spool {
     fn default() -> Self {
         Self {
             waiting: Mutex::default(),
+            strangers: Mutex::default(),
             came: Notify::new(),
             records: gauge!(SPOOL_RECORDS),
             dropped: counter!(SPOOL_DROPPED),
@@ -37,9 +45,30 @@ impl Default for Spool {
     }
 }
 
+/// Which strangers were told of in this period.
+#[derive(Debug, Default)]
+struct Strangers {
+    ends_at: Option<Timestamp>,
+    told: BTreeSet<(String, Name)>,
+}
+
+impl Strangers {
+    fn is_first(&mut self, denial: &Denial) -> bool {
+        if self.ends_at.is_none_or(|end| end <= denial.at) {
+            (self.ends_at, self.told) = (Some(denial.at.plus(STRANGERS_EVERY)), BTreeSet::new());
+        }
+        self.told.len() < STRANGERS && self.told.insert((denial.client.clone(), denial.resource.clone()))
+    }
+}
+
 impl Spool {
     /// Takes a denial.
     pub(crate) fn add(&self, denial: Denial) {
+        let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+        if denial.user.is_empty() && !strangers.is_first(&denial) {
+            return;
+        }
+        drop(strangers);
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() >= LONGEST {
             waiting.pop_front();
@@ -87,5 +116,39 @@ pub(crate) async fn deliver(spool: Arc<Spool>, policy: Arc<dyn Policy>) {
             }
             Err(NoAnswer::Away(_)) => tokio::time::sleep(RETRY).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn denial(second: i64, user: &str, client: &str) -> Denial {
+        let at = Timestamp::from_seconds(second);
+        Denial {
+            request: evergate_model::Id::new(at, [0; 10]),
+            at,
+            user: user.to_owned(),
+            resource: "wiki".parse().unwrap(),
+            detail: String::new(),
+            client: client.to_owned(),
+        }
+    }
+
+    #[test]
+    fn every_denial_of_a_user_is_told_and_a_strangers_once_a_minute() {
+        let spool = Spool::default();
+        let waiting = || spool.waiting.lock().unwrap().len();
+        for second in 0..60 {
+            spool.add(denial(second, "", "192.0.2.1"));
+        }
+        assert_eq!(waiting(), 1);
+        spool.add(denial(59, "", "192.0.2.2"));
+        spool.add(denial(60, "", "192.0.2.1"));
+        assert_eq!(waiting(), 3);
+        (0..5).for_each(|_| spool.add(denial(60, "alice", "192.0.2.1")));
+        assert_eq!(waiting(), 8);
+        (0..5000).for_each(|number| spool.add(denial(60, "", &format!("2001:db8::{number:x}"))));
+        assert_eq!(waiting(), 8 + STRANGERS - 1);
     }
 }

@@ -1,6 +1,5 @@
 //! The words of the command line, and who does what they say.
 
-use std::io;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -9,7 +8,7 @@ use clap_complete::Shell;
 use evergate_process::telemetry;
 
 use crate::commands::{self, OperatorCommand};
-use crate::{demo, demo_application, logs, mail, run, trust, up};
+use crate::{demo, demo_application, logs, mail, output, run, trust, up};
 
 /// An access gateway that stays up.
 ///
@@ -94,8 +93,9 @@ pub fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Mail(arguments) => mail::mail(&arguments),
         Command::Operator(command) => on_one_thread(commands::run(command)),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "evergate", &mut io::stdout());
-            Ok(())
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "evergate", &mut text);
+            output::print(&String::from_utf8_lossy(&text))
         }
     }
 }

@@ -2,7 +2,6 @@
 
 mod remove;
 
-use std::io::{Write, stdout};
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
@@ -13,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::Installation;
 use crate::failure::hinted;
+use crate::output;
 use crate::up::Up;
 
 /// The resource of the demo application.
@@ -61,7 +61,7 @@ pub async fn demo(arguments: &DemoArguments) -> anyhow::Result<()> {
     }
     let url = Up::read(data)?.url;
     let text = if arguments.json { as_json(&user, &url)? } else { for_people(&user, &url)? };
-    writeln!(stdout(), "{text}").context("cannot print")
+    output::print(&text)
 }
 
 fn read(data: &Path) -> anyhow::Result<DemoUser> {

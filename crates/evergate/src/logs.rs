@@ -43,15 +43,19 @@ struct Log {
 /// When there are none.
 pub async fn show(arguments: &LogsArguments) -> anyhow::Result<()> {
     let logs = find(&arguments.installation.data.join("logs"), arguments.name.as_deref())?;
-    let mut following: Vec<follow::Follower> = logs.iter().cloned().map(follow::Follower::at_end).collect();
+    let following = logs.iter().cloned().map(follow::Follower::at_end).collect();
     print(&newest(&logs, arguments.lines))?;
-    while arguments.follow {
+    if arguments.follow { go_on(following).await } else { Ok(()) }
+}
+
+/// Shows what is added, until somebody ends the command.
+async fn go_on(mut following: Vec<follow::Follower>) -> anyhow::Result<()> {
+    loop {
         for follower in &mut following {
             print(&follower.new_lines())?;
         }
         tokio::time::sleep(follow::POLL).await;
     }
-    Ok(())
 }
 
 fn find(directory: &Path, name: Option<&str>) -> anyhow::Result<Vec<Log>> {

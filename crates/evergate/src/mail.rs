@@ -1,6 +1,5 @@
 //! `evergate mail`: reads the messages that were written to files.
 
-use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -8,6 +7,7 @@ use serde::Serialize;
 
 use crate::cli::Installation;
 use crate::failure::hinted;
+use crate::output;
 
 /// The arguments of `evergate mail`.
 #[derive(Debug, clap::Args)]
@@ -71,7 +71,7 @@ pub fn mail(arguments: &MailArguments) -> anyhow::Result<()> {
             if *json { serde_json::to_string_pretty(&message)? } else { whole(&message) }
         }
     };
-    writeln!(stdout(), "{text}").context("cannot print")
+    output::print(&text)
 }
 
 /// The files, the newest last.

@@ -7,13 +7,13 @@
 mod nss;
 mod system;
 
-use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
 use crate::cli::Installation;
 use crate::failure::hinted;
+use crate::output;
 
 /// The arguments of `evergate trust` and `evergate untrust`.
 #[derive(Debug, clap::Args)]
@@ -43,16 +43,27 @@ enum Outcome {
 /// When none could be changed.
 pub fn trust(arguments: &TrustArguments) -> anyhow::Result<()> {
     let ca = LocalCa::find(&arguments.installation.data)?;
-    report(system::add(&ca).into_iter().chain(nss::add(&ca)))
+    let browsers = nss::add(&ca);
+    if browsers.is_empty() {
+        output::print(&format!(
+            "no browser's database was found; a browser that goes on warning must be given `{}` by hand",
+            ca.file.display()
+        ))?;
+    }
+    report(system::add(&ca).into_iter().chain(browsers).collect())
 }
 
 /// Takes the local CA out of every store that can be found.
 ///
 /// # Errors
-/// When none could be changed.
+/// When it is in one and could not be taken out.
 pub fn untrust(arguments: &TrustArguments) -> anyhow::Result<()> {
     let ca = LocalCa::find(&arguments.installation.data)?;
-    report(system::remove(&ca).into_iter().chain(nss::remove(&ca)))
+    let outcomes: Vec<Outcome> = system::remove(&ca).into_iter().chain(nss::remove(&ca)).collect();
+    if outcomes.is_empty() {
+        return output::print("no store of this machine has the local CA");
+    }
+    report(outcomes)
 }
 
 impl LocalCa {
@@ -74,17 +85,16 @@ fn fingerprint(pem: &[u8]) -> String {
     evergate_process::identity::sha256(pem).chars().take(8).collect()
 }
 
-fn report(outcomes: impl Iterator<Item = Outcome>) -> anyhow::Result<()> {
+fn report(outcomes: Vec<Outcome>) -> anyhow::Result<()> {
     let mut changed = 0;
     for outcome in outcomes {
-        let text = match outcome {
+        match outcome {
             Outcome::Done(text) => {
                 changed += 1;
-                text
+                output::print(&text)?;
             }
-            Outcome::NotPossible(text) => format!("not changed: {text}"),
-        };
-        writeln!(stdout(), "{text}").context("cannot print")?;
+            Outcome::NotPossible(text) => output::print(&format!("not changed: {text}"))?,
+        }
     }
     if changed == 0 {
         bail!("no store of certificates was changed");

@@ -7,19 +7,25 @@ use super::{LocalCa, Outcome, RunError, run};
 pub(super) fn add(ca: &LocalCa) -> Vec<Outcome> {
     let file = ca.file.to_string_lossy();
     each(
+        |_| true,
         |database| run("certutil", &["-d", database, "-A", "-t", "C,,", "-n", &ca.name, "-i", &file]),
         "believes",
     )
 }
 
 pub(super) fn remove(ca: &LocalCa) -> Vec<Outcome> {
-    each(|database| run("certutil", &["-d", database, "-D", "-n", &ca.name]), "no longer believes")
+    let knows = |database: &str| run("certutil", &["-d", database, "-L", "-n", &ca.name]).is_ok();
+    each(knows, |database| run("certutil", &["-d", database, "-D", "-n", &ca.name]), "no longer believes")
 }
 
-fn each(act: impl Fn(&str) -> Result<(), RunError>, done: &str) -> Vec<Outcome> {
+fn each(
+    concerns: impl Fn(&str) -> bool,
+    act: impl Fn(&str) -> Result<(), RunError>,
+    done: &str,
+) -> Vec<Outcome> {
     let outcome = |directory: &PathBuf| {
         let name = directory.display();
-        match act(&format!("sql:{name}")) {
+        match act(&sql(directory)) {
             Ok(()) => Outcome::Done(format!("the browser database `{name}` {done} the local CA")),
             Err(RunError::Missing) => Outcome::NotPossible(format!(
                 "`{name}`: there is no `certutil` (Debian: apt install libnss3-tools)"
@@ -27,7 +33,12 @@ fn each(act: impl Fn(&str) -> Result<(), RunError>, done: &str) -> Vec<Outcome> 
             Err(RunError::Failed(error)) => Outcome::NotPossible(format!("`{name}`: {error}")),
         }
     };
-    databases().iter().map(outcome).collect()
+    databases().iter().filter(|directory| concerns(&sql(directory))).map(outcome).collect()
+}
+
+/// How `certutil` wants a database to be named.
+fn sql(directory: &Path) -> String {
+    format!("sql:{}", directory.display())
 }
 
 /// Chromium's database, and one for each of Firefox's profiles.

@@ -117,7 +117,7 @@ fn taken(directory: &Path, file: &mut File) -> anyhow::Error {
 fn refuse_full(directory: &Path) -> anyhow::Result<()> {
     let status =
         statvfs(directory).with_context(|| format!("cannot ask how full `{}` is", directory.display()))?;
-    let free = u64::from(status.blocks_available()).saturating_mul(u64::from(status.fragment_size()));
+    let free = status.blocks_available().saturating_mul(status.fragment_size());
     if free >= ROOM {
         return Ok(());
     }

@@ -3,6 +3,7 @@
 mod api_token;
 mod audit;
 mod config;
+mod database;
 mod drill;
 mod group;
 mod instance;
@@ -41,6 +42,8 @@ pub enum OperatorCommand {
     Instance(instance::InstanceArguments),
     /// Read and verify the audit log
     Audit(audit::AuditArguments),
+    /// Check the database of the local installation, or bring it up to this program
+    Database(database::DatabaseArguments),
     /// Kill the instance that serves, under load, and count what that costs
     Drill(drill::DrillArguments),
 }
@@ -62,6 +65,7 @@ pub async fn run(command: OperatorCommand) -> anyhow::Result<()> {
         OperatorCommand::Keys(arguments) => keys::keys(&arguments).await,
         OperatorCommand::Instance(arguments) => instance::instance(&arguments).await,
         OperatorCommand::Audit(arguments) => audit::audit(&arguments).await,
+        OperatorCommand::Database(arguments) => database::database(&arguments).await,
         OperatorCommand::Drill(arguments) => drill::drill(&arguments).await,
     }
 }

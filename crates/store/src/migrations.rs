@@ -4,7 +4,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::HEXLOWER;
 use sqlx::Row;
 
-use crate::{StoreError, Tx};
+use crate::{Connection, StoreError, Tx};
 
 /// One step: its number, its name, its statements.
 struct Migration {
@@ -43,6 +43,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     55 "0055_leases"
     56 "0056_access"
     57 "0057_host_certificates"
+    58 "0058_listeners"
 };
 
 /// Applies what is missing, all in the caller's transaction.
@@ -71,6 +72,22 @@ pub(crate) async fn apply(tx: &mut Tx) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// The number of the latest migration that was applied; 0 where there is none.
+pub(crate) async fn latest_applied(connection: &mut Connection) -> Result<i64, StoreError> {
+    let table = "select count(*) from sqlite_master where type = 'table' and name = 'migrations'";
+    let tables: i64 = sqlx::query(table).fetch_one(&mut *connection).await?.try_get(0)?;
+    if tables == 0 {
+        return Ok(0);
+    }
+    let latest = sqlx::query("select coalesce(max(number), 0) from migrations").fetch_one(connection).await?;
+    Ok(latest.try_get(0)?)
+}
+
+/// The number of the latest migration that this program knows.
+pub(crate) fn latest_known() -> i64 {
+    MIGRATIONS.last().map_or(0, |migration| migration.number)
 }
 
 async fn add(tx: &mut Tx, migration: &Migration, hash: &str) -> Result<(), StoreError> {

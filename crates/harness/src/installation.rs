@@ -166,9 +166,9 @@ impl Installation {
         let mut command = tokio::process::Command::from(self.command(arguments)?);
         let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
         let output = tokio::time::timeout(Duration::from_secs(120), output).await??;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "`evergate {}` failed: {said}", arguments.join(" "));
-        Ok(String::from_utf8(output.stdout)?)
+        let (told, said) = (String::from_utf8(output.stdout)?, String::from_utf8_lossy(&output.stderr));
+        ensure!(output.status.success(), "`evergate {}` failed: {said}{told}", arguments.join(" "));
+        Ok(told)
     }
 
     /// The same for a command with `--json`.

@@ -87,6 +87,21 @@ fn stat(pid: u32) -> Option<Vec<String>> {
     Some(text.rsplit_once(')')?.1.split_whitespace().map(str::to_owned).collect())
 }
 
+/// Connections to a local port that the other side has closed and this side has not: the program has not noticed yet.
+/// See proc(5) on `net/tcp`; `08` is CLOSE_WAIT.
+///
+/// # Errors
+/// When the table cannot be read.
+pub fn half_closed(port: u16) -> Result<usize> {
+    let table = std::fs::read_to_string("/proc/net/tcp")?;
+    let remote = format!(":{port:04X}");
+    let is_half_closed = |line: &&str| {
+        let mut words = line.split_whitespace().skip(2);
+        words.next().is_some_and(|address| address.ends_with(&remote)) && words.next() == Some("08")
+    };
+    Ok(table.lines().filter(is_half_closed).count())
+}
+
 /// A program that `cargo xtask test` has built, beside the running test: `target/debug/NAME`.
 ///
 /// # Errors

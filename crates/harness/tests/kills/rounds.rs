@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 use evergate_harness::load::Load;
+use evergate_harness::processes::half_closed;
 use evergate_harness::serving::{busiest, more};
+use evergate_harness::soon;
 
 use super::loads::Scene;
 
@@ -44,7 +46,7 @@ pub(crate) async fn kill_under_load(scene: Scene, load: Load, victim: Victim, si
             }
             Victim::AccessPoint => {
                 let (name, served) = busiest(&scene.installation, "access-point", &load, second).await?;
-                let pid = load.between_requests(scene.installation.kill(&name)).await?;
+                let pid = load.between_requests(kill_and_notice(&scene, &name)).await?;
                 scene.installation.back(&name, pid).await?;
                 (name, served)
             }
@@ -63,4 +65,14 @@ pub(crate) async fn kill_under_load(scene: Scene, load: Load, victim: Victim, si
     println!("{} kills: {report}", size.kills);
     report.nothing_lost()?;
     scene.end().await
+}
+
+/// Kills an access point, and waits until the client has noticed that its idle connections are closed: sending on them
+/// all the same would be the client's fault.
+async fn kill_and_notice(scene: &Scene, name: &str) -> Result<u32> {
+    let pid = scene.installation.kill(name).await?;
+    let port = scene.installation.base();
+    soon("the client noticed the closed connections", || half_closed(port).is_ok_and(|count| count == 0))
+        .await?;
+    Ok(pid)
 }

@@ -8,7 +8,7 @@ use clap_complete::Shell;
 use evergate_process::telemetry;
 
 use crate::commands::{self, OperatorCommand};
-use crate::{demo, demo_application, logs, mail, output, run, trust, up};
+use crate::{backup, demo, demo_application, logs, mail, output, run, trust, up};
 
 /// An access gateway that stays up.
 ///
@@ -44,6 +44,11 @@ pub enum Command {
     /// Read the mail that was written to files because no mail server is configured
     Mail(mail::MailArguments),
     /// A client of the API.
+    /// Write everything that the installation could be made again from into one file
+    Backup(backup::BackupArguments),
+    /// Make an installation again from a backup
+    Restore(backup::RestoreArguments),
+    /// What operators do through the API.
     #[command(flatten)]
     Operator(OperatorCommand),
     /// Print completions for a shell
@@ -91,6 +96,8 @@ pub fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Untrust(arguments) => trust::untrust(&arguments),
         Command::Logs(arguments) => on_one_thread(logs::show(&arguments)),
         Command::Mail(arguments) => mail::mail(&arguments),
+        Command::Backup(arguments) => on_one_thread(backup::backup(&arguments)),
+        Command::Restore(arguments) => on_one_thread(backup::restore(&arguments)),
         Command::Operator(command) => on_one_thread(commands::run(command)),
         Command::Completions { shell } => {
             let mut text = Vec::new();

@@ -6,6 +6,7 @@
 //! **Begin at** [`cli`] for the words, [`up`] for `evergate up`, [`run`] for one instance.
 
 pub mod api_client;
+pub mod backup;
 pub mod cli;
 pub mod commands;
 pub mod demo;

@@ -6,7 +6,7 @@
 
 mod announce;
 mod children;
-mod directory;
+pub(crate) mod directory;
 mod network;
 mod ports;
 mod protect;

@@ -19,7 +19,7 @@ const LOCK: &str = "lock";
 
 /// A directory that this process alone works on, until it ends.
 #[derive(Debug)]
-pub(super) struct Directory {
+pub(crate) struct Directory {
     path: PathBuf,
     /// Given back by the system when this process ends, however it ends.
     _lock: Flock<File>,
@@ -27,7 +27,7 @@ pub(super) struct Directory {
 
 impl Directory {
     /// Makes the directory if need be and takes its lock.
-    pub(super) fn take(wanted: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn take(wanted: &Path) -> anyhow::Result<Self> {
         let is_new = !wanted.exists();
         files::make_private_directory(wanted)
             .with_context(|| format!("cannot make the directory `{}`", wanted.display()))?;
@@ -48,7 +48,7 @@ impl Directory {
     }
 
     /// Its absolute path.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 

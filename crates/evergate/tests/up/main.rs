@@ -11,6 +11,7 @@
     reason = "a test"
 )]
 
+mod backups;
 mod installation;
 mod lives;
 mod refusals;

@@ -19,9 +19,9 @@ use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
 use crate::api::token_hash;
+use crate::bootstrap::CERTIFICATES_KEPT;
 use crate::office::Office;
-use crate::setup::CERTIFICATES_KEPT;
-use crate::{Failure, authorities, bundles, publishing, rolling};
+use crate::{Failure, authorities, bundles, publishing};
 
 /// The gRPC service.
 #[derive(Debug, Clone)]
@@ -136,7 +136,7 @@ pub(crate) fn wish_for(office: &Office, report: &InstanceReport) -> Wish {
     let heads = office.heads.borrow();
     match heads.wishes.get(&report.instance) {
         Some(wish) if wish.wish == "drain" => Wish::Drain,
-        Some(wish) if wish.wish == rolling::RESTART && report.since < wish.at => Wish::Restart,
+        Some(wish) if wish.wish == "restart" && report.since < wish.at => Wish::Restart,
         _ => Wish::Serve,
     }
 }

@@ -9,6 +9,7 @@
 
 pub mod api;
 mod authorities;
+mod bootstrap;
 mod browser_listener;
 mod bundles;
 mod certificates;
@@ -23,7 +24,6 @@ mod office;
 mod passwords;
 mod privilege;
 mod publishing;
-mod rolling;
 mod rotation;
 mod serve;
 pub mod setup;

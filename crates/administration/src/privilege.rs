@@ -30,6 +30,8 @@ privileges! {
     ReadStatus = "read-status";
     /// Drain, resume and restart instances, and move the active administration.
     OperateInstances = "operate-instances";
+    /// Make bootstrap files, which hold an instance's key; an administration instance's opens all keys.
+    MakeBootstrapFiles = "make-bootstrap-files";
     /// See users, groups and which credentials they have.
     ReadUsers = "read-users";
     /// Add, change and remove users and groups.

@@ -28,7 +28,6 @@ pub use demo::DemoUser;
 pub(crate) use demo::EMAIL as DEMO_EMAIL;
 pub(crate) use files::new_password;
 pub use files::{ADMINISTRATOR, API_TOKEN_FILE, DEMO_FILE, LOCAL_CA_FILE, PASSWORD_FILE, WRAPPING_KEY_FILE};
-pub(crate) use identities::KEPT as CERTIFICATES_KEPT;
 
 /// What the installation should be.
 #[derive(Debug, Clone)]

@@ -9,10 +9,9 @@ use evergate_store::{
 };
 
 use crate::office::Office;
-use crate::{Failure, certificates, grpc, publishing, rolling, rotation, statuses};
+use crate::{Failure, certificates, grpc, publishing, rotation, statuses};
 
 const ROTATION_PERIOD: Duration = Duration::from_secs(2);
-const ROLLING_PERIOD: Duration = Duration::from_millis(500);
 const CLEANING_PERIOD: Duration = Duration::from_secs(600);
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -23,7 +22,6 @@ pub(crate) fn start(office: &Office) {
     lifecycle.spawn_until_stop("report", report(office.clone()));
     lifecycle.spawn_until_stop("active", crate::lease::hold(office.clone()));
     lifecycle.spawn_until_stop("rotate", rotate(office.clone()));
-    lifecycle.spawn_until_stop("roll", roll(office.clone()));
     lifecycle.spawn_until_stop("renew", renew_own(office.clone()));
     lifecycle.spawn_until_stop("clean", clean(office.clone()));
 }
@@ -80,17 +78,6 @@ async fn rotate(office: Office) {
             && let Err(error) = rotation::go_on(&office).await
         {
             tracing::warn!(error = crate::failure::chain(&error), "the rotation of keys waits");
-        }
-    }
-}
-
-async fn roll(office: Office) {
-    loop {
-        tokio::time::sleep(ROLLING_PERIOD).await;
-        if office.is_active()
-            && let Err(error) = rolling::go_on(&office).await
-        {
-            tracing::warn!(error = crate::failure::chain(&error), "the rolling restart waits");
         }
     }
 }

@@ -249,3 +249,32 @@ pub async fn wish(
     audit::append(tx, now, actor, "instance.asked", instance.as_str(), &detail).await?;
     Ok(number)
 }
+
+/// Where browsers and API clients reach an instance: JSON; `None` where nothing was said.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn listeners(connection: &mut Connection, instance: &Name) -> Result<Option<String>, StoreError> {
+    sqlx::query("select listeners from listeners where instance = $1")
+        .bind(instance.as_str())
+        .fetch_optional(connection)
+        .await?
+        .map(|row| row.column("listeners"))
+        .transpose()
+}
+
+/// Says where browsers and API clients reach an instance.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn set_listeners(tx: &mut Tx, instance: &Name, listeners: &str) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into listeners (instance, listeners) values ($1, $2) \
+         on conflict (instance) do update set listeners = excluded.listeners",
+    )
+    .bind(instance.as_str())
+    .bind(listeners)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

@@ -3,14 +3,16 @@
 use axum::extract::Path;
 use axum::http::Method;
 use evergate_model::{Name, Service};
+use evergate_store::keys::Role;
 use evergate_store::{installation, instances, leases};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::status::{InstanceStatus, collect};
 use super::{Answer, Call, Route, Stop};
+use crate::bootstrap::{Common, Own, issue_first};
 use crate::lease::{ACTIVE, LENGTH};
-use crate::{Failure, Privilege, rolling};
+use crate::{Failure, Privilege, authorities, publishing};
 
 pub(super) fn routes() -> Vec<Route> {
     let operate = Privilege::OperateInstances;
@@ -32,10 +34,10 @@ pub(super) fn routes() -> Vec<Route> {
         .gives::<Asked>(),
         Route::new(
             Method::POST,
-            "/instances/restart-all",
-            operate,
-            "restarts all, one at a time",
-            restart_all,
+            "/instances/{name}/bootstrap",
+            Privilege::MakeBootstrapFiles,
+            "a new bootstrap file for it",
+            bootstrap,
         ),
         Route::new(
             Method::POST,
@@ -80,18 +82,7 @@ async fn resume(Path(name): Path<String>, call: Call) -> Result<Answer, Stop> {
 }
 
 async fn restart(Path(name): Path<String>, call: Call) -> Result<Answer, Stop> {
-    ask(&call, &name, rolling::RESTART).await
-}
-
-/// Each waits in line; the active instance lets one after the other go.
-async fn restart_all(call: Call) -> Result<Answer, Stop> {
-    let mut write = call.begin().await?;
-    let topology = installation::get(&mut write).await?.ok_or(Failure::Missing("installation"))?.topology;
-    let (actor, now) = (write.actor.clone(), write.now);
-    for instance in &topology.instances {
-        instances::wish(&mut write, &actor, now, &instance.name, rolling::QUEUED).await?;
-    }
-    write.finish(Answer::accepted(&serde_json::json!({}))).await
+    ask(&call, &name, "restart").await
 }
 
 async fn ask(call: &Call, name: &str, wish: &str) -> Result<Answer, Stop> {
@@ -101,6 +92,26 @@ async fn ask(call: &Call, name: &str, wish: &str) -> Result<Answer, Stop> {
     let number = instances::wish(&mut write, &actor, now, &instance, wish).await?;
     let asked = Asked { instance: name.to_owned(), wish: wish.to_owned(), number };
     write.finish(Answer::accepted(&asked)).await
+}
+
+/// The file holds a new key with its first certificate, which is admitted at once.
+async fn bootstrap(Path(name): Path<String>, call: Call) -> Result<Answer, Stop> {
+    let own = &call.office.instance.bootstrap;
+    let database = own.database.as_deref().ok_or(Failure::Missing("address of the database"))?;
+    let wrapping_key = own.wrapping_key.as_ref().ok_or(Failure::Missing("wrapping key"))?;
+    let mut write = call.begin().await?;
+    let (actor, now, vault) = (write.actor.clone(), write.now, write.vault.clone());
+    let topology = installation::get(&mut write).await?.ok_or(Failure::Missing("installation"))?.topology;
+    let found = topology.instances.iter().find(|instance| instance.name.as_str() == name);
+    let instance = found.ok_or_else(|| not_found(&name))?;
+    let authority = authorities::issuing(&mut write, &vault, Role::Identity).await?;
+    let identity = issue_first(&mut write, &authority, &actor, now, instance).await?;
+    publishing::publish_snapshots(&mut write, &vault, now).await?;
+    let listeners = instances::listeners(&mut write, &instance.name).await?;
+    let listeners = listeners.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    let common = Common::load(&mut write, &vault).await?;
+    let file = common.bootstrap(instance, Own { identity, database, wrapping_key, listeners });
+    write.finish(Answer::created(&file)).await
 }
 
 async fn activate(Path(name): Path<String>, call: Call) -> Result<Answer, Stop> {

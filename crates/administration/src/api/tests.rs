@@ -254,6 +254,21 @@ async fn instances_are_asked_and_the_active_one_is_moved() {
 }
 
 #[tokio::test]
+async fn a_new_bootstrap_file_holds_an_admitted_identity_and_nothing_of_others() {
+    let api = Asker::new().await;
+    let file = api.good(Method::POST, "/instances/policy1/bootstrap", Value::Null).await;
+    let bootstrap: evergate_process::Bootstrap = serde_json::from_value(file).unwrap();
+    assert!(bootstrap.wrapping_key.is_none() && bootstrap.database.is_some());
+    let own = evergate_process::identity::PeerCertificate::read_pem(&bootstrap.certificate).unwrap();
+    let mut reading = api.fixture.office.store.read().await.unwrap();
+    let admitted = evergate_store::instances::admitted(&mut reading).await.unwrap();
+    let mine = admitted.iter().find(|one| one.instance == own.peer.instance).unwrap();
+    assert!(mine.certificates.contains(&own.sha256));
+    assert_eq!(mine.certificates.len(), 2, "the one in use stays");
+    assert_eq!(api.refused(Method::POST, "/instances/nobody/bootstrap", Value::Null).await.0, 404);
+}
+
+#[tokio::test]
 async fn without_policy_and_distribution_their_parts_say_so_and_the_rest_works() {
     let api = Asker::new().await;
     for (method, path) in [(Method::GET, "/sessions"), (Method::POST, "/mail/probe")] {

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use evergate_keys::certificate_authority::{INSTANCE_DAYS, request};
-use evergate_model::{Instance, Name, Secret, Timestamp};
+use evergate_keys::certificate_authority::INSTANCE_DAYS;
+use evergate_model::{Instance, Name, Timestamp};
 use evergate_process::Bootstrap;
 use evergate_process::identity::PeerCertificate;
 use evergate_store::instances::{self, Admission};
@@ -13,20 +13,12 @@ use evergate_store::keys::Role;
 use evergate_store::{Actor, Tx};
 
 use super::{SetUp, bootstrap_files};
+use crate::bootstrap::{FirstIdentity, issue_first};
 use crate::vault::Vault;
 use crate::{Failure, authorities};
 
-/// A certificate with its key, PEM.
-pub(super) struct FirstIdentity {
-    pub(super) certificate: String,
-    pub(super) key: Secret<String>,
-}
-
 /// What was issued, by instance.
 pub(super) type Identities = BTreeMap<Name, FirstIdentity>;
-
-/// Of one instance this many certificates are believed: the one in use and the one to come.
-pub(crate) const KEPT: usize = 2;
 
 /// Issues and admits a certificate for each instance whose bootstrap file has none that is still
 /// good for half of its life.
@@ -43,19 +35,7 @@ pub(super) async fn issue_missing(
         if has_good_one(wanted, instance, &admissions, now) {
             continue;
         }
-        let request = request().map_err(|error| Failure::crypto("instance key")(&error))?;
-        let certificate = authority
-            .issue_instance(&request.request, &instance.name, instance.service, now)
-            .map_err(|error| Failure::crypto("instance certificate")(&error))?;
-        let admission = Admission {
-            certificate: certificate.fingerprint,
-            instance: instance.name.clone(),
-            service: instance.service,
-            not_after: certificate.expires_at,
-            admitted_at: now,
-        };
-        instances::admit(tx, &Actor::System, now, &admission, KEPT).await?;
-        let identity = FirstIdentity { certificate: certificate.chain, key: request.key };
+        let identity = issue_first(tx, &authority, &Actor::System, now, instance).await?;
         issued.insert(instance.name.clone(), identity);
     }
     Ok(issued)

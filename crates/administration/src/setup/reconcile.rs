@@ -21,6 +21,10 @@ pub(super) async fn reconcile(
     let mut tx = store.begin().await?;
     let mut is_changed = installation::set_topology(&mut tx, &wanted.topology).await?;
     is_changed |= dismiss_the_gone(&mut tx, wanted, now).await?;
+    for (instance, listeners) in &wanted.listeners {
+        let text = serde_json::to_string(listeners).context("listeners cannot be written")?;
+        instances::set_listeners(&mut tx, instance, &text).await?;
+    }
     let identities = identities::issue_missing(&mut tx, vault, wanted, now).await?;
     is_changed |= !identities.is_empty();
     let configuration = adopt(&mut tx, wanted, now).await?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use evergate_keys::rotation::{Event, handle};
 use evergate_keys::{KeyBundle, KeyState, Purpose};
 use evergate_model::{Service, Timestamp};
-use evergate_store::{Actor, Tx, configurations, installation};
+use evergate_store::{Actor, Connection, Tx, configurations, installation};
 use evergate_wire::report::{InstanceReport, InstanceState};
 
 use crate::office::Office;
@@ -53,8 +53,8 @@ const fn without_haste(purpose: Purpose, event: Event) -> Event {
     }
 }
 
-async fn longest_session(tx: &mut Tx) -> Result<Duration, Failure> {
-    let latest = configurations::latest(tx).await?.ok_or(Failure::Missing("configuration"))?;
+async fn longest_session(connection: &mut Connection) -> Result<Duration, Failure> {
+    let latest = configurations::latest(connection).await?.ok_or(Failure::Missing("configuration"))?;
     Ok(latest.1.sessions.absolute.as_duration())
 }
 
@@ -77,20 +77,26 @@ pub(crate) async fn go_on(office: &Office) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What happened to the keys of a purpose, if it can matter: read without the write lock.
+/// What happened to the keys of a purpose, if anything has to be done about it: found out without
+/// the write lock.
 async fn due(office: &Office, service: Service, purpose: Purpose) -> Result<Option<Event>, Failure> {
     let mut reading = office.store.read().await?;
     let bundle = bundles::load(&mut reading, &office.vault, service).await?;
-    let has = |state| bundle.of(purpose).any(|key| key.state == state);
-    if has(KeyState::Next) {
+    let event = if bundle.of(purpose).any(|key| key.state == KeyState::Next) {
         let installation = installation::get(&mut reading).await?.ok_or(Failure::Missing("installation"))?;
         let reports = statuses::latest(&mut reading, office.now()).await?;
         let everybody = installation.topology.instances.iter().map(|instance| reports.get(&instance.name));
         let known = Known { purpose, bundle: &bundle, revision: installation.revision, now: office.now() };
-        let event = Event::Confirmed { generation: bundle.generation };
-        return Ok(known.to_all(everybody).then_some(event));
-    }
-    Ok(has(KeyState::Retired).then_some(Event::Tick))
+        if !known.to_all(everybody) {
+            return Ok(None);
+        }
+        Event::Confirmed { generation: bundle.generation }
+    } else {
+        Event::Tick
+    };
+    let sessions = longest_session(&mut reading).await?;
+    let commands = handle(&bundle, purpose, event, office.now(), sessions);
+    Ok((!commands.is_empty()).then_some(event))
 }
 
 /// An instance that was heard of so lately will be back with what it knew then.

@@ -18,6 +18,8 @@ use crate::{Failure, Privilege, console};
 
 /// No body is longer, in bytes; a configuration of 100,000 rules fits.
 const LONGEST_BODY: usize = 32 << 20;
+/// No body may take longer.
+const BODY_TIME: std::time::Duration = std::time::Duration::from_secs(30);
 /// A key that makes repetitions harmless: the caller's own, or the access point's.
 const KEYS: [&str; 2] = ["idempotency-key", "x-evergate-request-id"];
 const LONGEST_KEY: usize = 200;
@@ -77,9 +79,7 @@ async fn admit(gate: Gate, request: Request) -> Result<Request, Failure> {
     if let Some(privilege) = gate.privilege {
         caller.require(privilege)?;
     }
-    let body = to_bytes(body, LONGEST_BODY).await.map_err(|_| {
-        Failure::invalid("", format!("the body is broken off or longer than {LONGEST_BODY} bytes"))
-    })?;
+    let body = read(body).await?;
     let effect = effect_key(&caller, &parts.headers)?.map(|key| {
         let what = [parts.method.as_str(), &parts.uri.to_string()].join(" ");
         let fingerprint = digest(&SHA256, &[what.as_bytes(), b"\n", &body].concat());
@@ -88,6 +88,14 @@ async fn admit(gate: Gate, request: Request) -> Result<Request, Failure> {
     let query = parts.uri.query().unwrap_or_default().to_owned();
     parts.extensions.insert(Call { office: gate.office, caller, body, query, effect });
     Ok(Request::from_parts(parts, Body::empty()))
+}
+
+async fn read(body: Body) -> Result<axum::body::Bytes, Failure> {
+    let wrong = |why: String| Failure::invalid("", why);
+    tokio::time::timeout(BODY_TIME, to_bytes(body, LONGEST_BODY))
+        .await
+        .map_err(|_| wrong(format!("the body took longer than {} s", BODY_TIME.as_secs())))?
+        .map_err(|_| wrong(format!("the body is broken off or longer than {LONGEST_BODY} bytes")))
 }
 
 /// Who sends these headers: the holder of a token, or an administrator whose browser sends the

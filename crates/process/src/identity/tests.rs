@@ -1,3 +1,4 @@
+//! Two processes over real TLS: who is admitted, who is not, and what changes while connections stand.
 use std::sync::Arc;
 use std::time::Duration;
 

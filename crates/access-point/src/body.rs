@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::accept::guard::InHand;
+use crate::accept::guard::{InHand, Watched};
 use crate::decide::sessions::Tether;
 use crate::forward::pool::Lease;
 use crate::patience::Patience;
@@ -21,6 +21,7 @@ use crate::patience::Patience;
 pub(crate) struct Body {
     source: Source,
     in_hand: Option<InHand>,
+    watched: Option<Watched>,
 }
 
 #[derive(Debug)]
@@ -44,7 +45,7 @@ impl Body {
     /// These bytes.
     #[must_use]
     pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
-        Self { source: Source::Whole(bytes.into()), in_hand: None }
+        Self { source: Source::Whole(bytes.into()), in_hand: None, watched: None }
     }
 
     /// What a server sends, for as long as `tether` holds and it does not pause for longer than
@@ -63,12 +64,17 @@ impl Body {
             return Self::whole(Bytes::new());
         }
         let upstream = Upstream { incoming, lease, tether, patience: Patience::new(limit) };
-        Self { source: Source::Upstream(Box::new(upstream)), in_hand: None }
+        Self { source: Source::Upstream(Box::new(upstream)), in_hand: None, watched: None }
     }
 
     /// Keeps the request in hand until the body has been sent.
     pub(crate) fn hold(&mut self, in_hand: InHand) {
         self.in_hand = Some(in_hand);
+    }
+
+    /// Tells when it waits for nobody but the client.
+    pub(crate) fn tell(&mut self, watched: Watched) {
+        self.watched = Some(watched);
     }
 }
 
@@ -80,11 +86,15 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        match &mut self.source {
+        let frame = match &mut self.source {
             Source::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Source::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Source::Upstream(upstream) => upstream.poll_frame(context),
+        };
+        if let Some(watched) = &self.watched {
+            watched.asked(frame.is_pending());
         }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

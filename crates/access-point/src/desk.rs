@@ -123,6 +123,9 @@ impl Desk {
         if has_body && answer.status().as_u16() >= 400 {
             origin.activity.linger();
         }
+        if version == Version::HTTP_2 {
+            answer.body_mut().tell(origin.activity.watch());
+        }
         answer.body_mut().hold(in_hand);
         answer
     }

@@ -3,8 +3,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -26,9 +26,54 @@ pub(crate) struct Activity {
     in_hand: AtomicU32,
     is_tunnel: AtomicBool,
     lingers: AtomicBool,
+    answers: Mutex<Vec<Weak<AtomicU32>>>,
 }
 
+/// An answer on HTTP/2, where a client that reads nothing of it stalls no write on the socket: for
+/// how many ticks it has had nothing but the client to wait for.
+#[derive(Debug)]
+pub(crate) struct Watched(Arc<AtomicU32>);
+
+impl Watched {
+    /// What comes next is asked for; `waits`: it is not there yet, which is not the client's fault.
+    pub(crate) fn asked(&self, waits: bool) {
+        self.0.store(u32::from(!waits), Ordering::Relaxed);
+    }
+}
+
+/// On HTTP/2 answers share the connection, and one may have to wait for all others: it is given so
+/// many times the time that a stalled connection has.
+const UNREAD: u32 = 5;
+/// The answers in a connection's list from which on those that have ended are taken out.
+const TIDY_FROM: usize = 256;
+
 impl Activity {
+    /// Watches an answer until the answer to this call is dropped.
+    #[must_use]
+    pub(crate) fn watch(&self) -> Watched {
+        let ticks = Arc::new(AtomicU32::new(1));
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if answers.len() >= TIDY_FROM {
+            answers.retain(|answer| answer.strong_count() > 0);
+        }
+        answers.push(Arc::downgrade(&ticks));
+        Watched(ticks)
+    }
+
+    /// A tick is over: for how many the answer has waited for the client that has waited longest.
+    fn tick(&self) -> u32 {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut longest = 0;
+        answers.retain(|answer| {
+            let Some(ticks) = answer.upgrade() else { return false };
+            if ticks.load(Ordering::Relaxed) > 0 {
+                longest = longest.max(ticks.fetch_add(1, Ordering::Relaxed));
+            }
+            true
+        });
+        longest
+    }
+
     /// A request is in hand until the answer to this call is dropped.
     #[must_use]
     pub(crate) fn begin(self: &Arc<Self>) -> InHand {
@@ -146,6 +191,7 @@ impl<Io> Guard<Io> {
             count(&mut self.ticks.head, is_in_head && !self.activity.is_tunnel(), self.limits.head),
             count(&mut self.ticks.idle, is_idle, self.limits.idle),
             count(&mut self.ticks.stalled_write, is_stalled, self.limits.stall),
+            self.activity.tick() > self.limits.stall.saturating_mul(UNREAD),
         ];
         if too_long.contains(&true) { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
     }

@@ -1,6 +1,7 @@
 //! Over TLS: the certificate of the host that is asked for, HTTP/1.1 and HTTP/2.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use evergate_model::snapshot::ListenerCertificate;
@@ -18,12 +19,18 @@ use tokio_rustls::client::TlsStream;
 
 use super::application::Application;
 use super::kit::{AccessPoint, Plan};
+use crate::settings::Settings;
 
 async fn start(application: &Application) -> (AccessPoint, RootCertStore) {
+    start_with(application, Settings::default().stall).await
+}
+
+async fn start_with(application: &Application, stall: Duration) -> (AccessPoint, RootCertStore) {
     let certified = rcgen::generate_simple_self_signed(["wiki.example.com".to_owned()]).unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(certified.cert.der().clone()).unwrap();
     let mut plan = Plan::new(&[&application.url()]);
+    plan.settings.stall = stall;
     plan.certificates = vec![ListenerCertificate {
         hosts: vec!["wiki.example.com".parse().unwrap()],
         chain: certified.cert.pem(),
@@ -73,9 +80,29 @@ async fn http2_passes_and_hears_of_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_host_without_a_certificate_is_not_served() {
+async fn a_client_that_takes_nothing_of_an_answer_on_http2_is_let_go() {
+    let application = Application::start().await;
+    let (access_point, roots) = start_with(&application, Duration::from_millis(20)).await;
+    let stream = connect(&access_point, roots, "wiki.example.com", b"h2").await.unwrap();
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    let connection = builder.initial_stream_window_size(0).handshake(TokioIo::new(stream));
+    let (mut sender, connection) = connection.await.unwrap();
+    let connection = Handle::current().spawn(connection);
+    let cookie = format!("__Host-evergate={}", access_point.token(1));
+    let request = Request::get("https://wiki.example.com/a").header("cookie", cookie);
+    let unread = sender.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
+    assert_eq!(unread.status(), StatusCode::OK);
+    // However it is told: the connection ends though the answer is still held.
+    let ended = tokio::time::timeout(Duration::from_secs(10), connection).await;
+    assert!(ended.is_ok(), "the connection stands");
+    drop(unread);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_without_a_certificate_is_shown_anothers_which_its_users_do_not_take() {
     let application = Application::start().await;
     let (access_point, roots) = start(&application).await;
-    assert!(connect(&access_point, roots.clone(), "other.example.com", b"http/1.1").await.is_err());
+    let error = connect(&access_point, roots.clone(), "other.example.com", b"http/1.1").await.unwrap_err();
+    assert!(error.to_string().contains("not valid for name"), "{error}");
     assert!(connect(&access_point, roots, "wiki.example.com", b"http/1.1").await.is_ok());
 }

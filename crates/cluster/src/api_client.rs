@@ -11,6 +11,9 @@ use serde_json::Value;
 
 use crate::running::{Running, RunningError};
 
+/// What could not be done now is tried so often again, after such a pause.
+const ROUNDS: usize = 3;
+const PAUSE: Duration = Duration::from_millis(500);
 /// Nothing the API does takes longer.
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -78,6 +81,11 @@ fn refusal(message: &str, problems: &[String], hint: Option<&str>) -> String {
 }
 
 impl ApiError {
+    /// Whether it may be answered otherwise elsewhere, or in a moment; nothing was done.
+    fn is_passing(&self) -> bool {
+        self.is(StatusCode::SERVICE_UNAVAILABLE)
+    }
+
     /// Whether it was refused with this status.
     #[must_use]
     pub fn is(&self, wanted: StatusCode) -> bool {
@@ -146,19 +154,41 @@ impl ApiClient {
         self.send(Method::DELETE, path, None).await
     }
 
-    /// Asks each server in turn until one answers. Writes carry a key by which a server knows one
-    /// that another has already made.
+    /// Asks each server in turn until one answers, and once more a little later if none could. Writes
+    /// carry a key by which a server knows one that another has already made.
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, ApiError> {
         let key = data_encoding::HEXLOWER.encode(&rand::random::<[u8; 16]>());
-        let mut last = HttpError::Address("no server".to_owned());
+        let mut last = self.round(&method, path, body, &key).await;
+        for _ in 0..ROUNDS {
+            if !last.as_ref().is_err_and(ApiError::is_passing) {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+            last = self.round(&method, path, body, &key).await;
+        }
+        last
+    }
+
+    async fn round(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<&Value>,
+        key: &str,
+    ) -> Result<Value, ApiError> {
+        let none = HttpError::Address("no server".to_owned());
+        let mut last = ApiError::Unreachable { servers: String::new(), source: none };
         for server in &self.servers {
-            let request = self.request(&method, server, path, body, &key)?;
+            let request = self.request(method, server, path, body, key)?;
             match self.http.send(request).await {
-                Ok(answer) => return understood(&answer),
-                Err(error) => last = error,
+                Err(source) => last = ApiError::Unreachable { servers: self.servers.join(" "), source },
+                Ok(answer) => match understood(&answer) {
+                    Err(error) if error.is_passing() => last = error,
+                    understood => return understood,
+                },
             }
         }
-        Err(ApiError::Unreachable { servers: self.servers.join(" "), source: last })
+        Err(last)
     }
 
     fn request(

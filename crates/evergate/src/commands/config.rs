@@ -161,7 +161,8 @@ fn changes(answer: &Value) -> String {
         return "nothing differs".to_owned();
     }
     let side = |change: &Value, sign: &str, name: &str| {
-        change.get(name).map(|_| format!("\n  {sign} {}", output::field(change, name))).unwrap_or_default()
+        let text = change.get(name).map(|_| output::field(change, name).trim().replace('\n', "\n    "));
+        text.map(|text| format!("\n  {sign} {text}")).unwrap_or_default()
     };
     let line = |change: &Value| {
         format!(
@@ -202,5 +203,22 @@ async fn watch(target: &Target, client: &evergate_cluster::api_client::ApiClient
             () = tokio::time::sleep(EVERY) => {}
             _ = tokio::signal::ctrl_c() => return Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_shown_by_its_place_with_what_was_and_what_is() {
+        let answer = json!({ "changes": [
+            { "place": "resources.wiki.rule", "before": "password", "after": "anyone" },
+            { "place": "resources.new", "after": { "hosts": ["a", "b"], "rule": "anyone" } },
+        ] });
+        let expected = "resources.wiki.rule\n  - password\n  + anyone\n\
+                        resources.new\n  + hosts  a, b\n    rule   anyone";
+        assert_eq!(changes(&answer), expected);
+        assert_eq!(changes(&json!({ "changes": [] })), "nothing differs");
     }
 }

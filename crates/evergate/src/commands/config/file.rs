@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 
 use crate::api_client::Target;
-use crate::failure::BadFile;
+use crate::failure::{BadFile, hinted};
 use crate::output;
 
 /// Sends a file's text, with what else is said of it. What is wrong with the file is a bad file, not
@@ -25,6 +25,10 @@ pub(super) async fn send(
         Err(error @ ApiError::Refused { .. }) if error.is(StatusCode::UNPROCESSABLE_ENTITY) => {
             Err(BadFile(format!("`{}`: {error}", file.display())).into())
         }
+        Err(error @ ApiError::Refused { .. }) if error.is(StatusCode::CONFLICT) => Err(hinted(
+            error.to_string(),
+            "export the version in force and make your change there; --force overwrites what others changed",
+        )),
         answer => Ok(answer?),
     }
 }

@@ -23,16 +23,28 @@ pub(crate) struct CertificateError {
     source: Box<dyn std::error::Error + Send + Sync>,
 }
 
-/// The certificates in use, by host. Cheap to clone; all clones are the same.
+/// The certificates in use. Cheap to clone; all clones are the same.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Certificates(Arc<ArcSwap<BTreeMap<Host, Arc<CertifiedKey>>>>);
+pub(crate) struct Certificates(Arc<ArcSwap<InUse>>);
+
+#[derive(Debug, Default)]
+struct InUse {
+    by_host: BTreeMap<Host, Arc<CertifiedKey>>,
+    /// For clients that name no host, or an unknown one: balancers that ask whether we are ready.
+    fallback: Option<Arc<CertifiedKey>>,
+}
 
 impl Certificates {
-    /// Shows exactly these from the next handshake on.
+    /// Shows exactly these from the next handshake on; the one of `fallback` to clients that name
+    /// no known host.
     ///
     /// # Errors
     /// When one of them cannot be used; the old ones then stay.
-    pub(crate) fn replace(&self, certificates: &[ListenerCertificate]) -> Result<(), CertificateError> {
+    pub(crate) fn replace(
+        &self,
+        certificates: &[ListenerCertificate],
+        fallback: &Host,
+    ) -> Result<(), CertificateError> {
         let mut by_host = BTreeMap::new();
         for certificate in certificates {
             let key = Arc::new(certified_key(certificate).map_err(|source| CertificateError {
@@ -41,7 +53,8 @@ impl Certificates {
             })?);
             by_host.extend(certificate.hosts.iter().map(|host| (host.clone(), Arc::clone(&key))));
         }
-        self.0.store(Arc::new(by_host));
+        let fallback = by_host.get(fallback).cloned();
+        self.0.store(Arc::new(InUse { by_host, fallback }));
         Ok(())
     }
 
@@ -64,8 +77,9 @@ impl Certificates {
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let host: Host = hello.server_name()?.parse().ok()?;
-        self.0.load().get(&host).cloned()
+        let in_use = self.0.load();
+        let host = hello.server_name().and_then(|name| name.parse::<Host>().ok());
+        host.and_then(|host| in_use.by_host.get(&host)).or(in_use.fallback.as_ref()).cloned()
     }
 }
 

@@ -16,6 +16,7 @@ use evergate_model::{RequestFacts, Timestamp};
 use evergate_process::{Clock, Lifecycle};
 use http::{HeaderName, HeaderValue};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use crate::identify::Caller;
 use crate::record::counts::{self, Counts};
@@ -28,10 +29,13 @@ use sessions::{Life, Sessions, Tether};
 
 /// How long policy may take, all instances together.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
-/// The same where grace would stand in for the answer.
-const ANSWER_LIMIT_IN_GRACE: Duration = Duration::from_millis(300);
-/// After a question without answer, grace stands in at once for so long, while others ask.
-const AWAY_FOR: Duration = Duration::from_millis(500);
+/// The same where grace would stand in for the answer: a slow policy is not away.
+const ANSWER_LIMIT_IN_GRACE: Duration = Duration::from_secs(1);
+/// After a question without answer, grace stands in at once for so long, while questions go on;
+/// longer than a question takes to fail, and over with the first answer.
+const AWAY_FOR: Duration = Duration::from_secs(3);
+/// The most questions on their way; beyond it requests are turned away at once.
+const QUESTIONS: usize = 2048;
 /// An answer from an instance that lies behind in the revocation log, or has not heard of the
 /// resource, is asked for again: for a second, by which it should have heard.
 const BEHIND_ATTEMPTS: u32 = 25;
@@ -108,12 +112,12 @@ impl Permit {
         }
     }
 
-    /// The user's name; empty without a session.
+    /// The user's name, if there is a session.
     #[must_use]
-    pub(crate) fn user(&self) -> &str {
+    pub(crate) fn user(&self) -> Option<Arc<str>> {
         match &self.leave {
-            Leave::Resource(_, grant) => &grant.user,
-            Leave::BuiltIn(_) => "",
+            Leave::Resource(_, grant) => Some(Arc::clone(&grant.user)),
+            Leave::BuiltIn(_) => None,
         }
     }
 }
@@ -159,6 +163,7 @@ pub(crate) struct Decider {
     control: Handle,
     counts: Counts,
     away_until: AtomicI64,
+    room: Semaphore,
 }
 
 impl std::fmt::Debug for Decider {
@@ -182,6 +187,7 @@ impl Decider {
             control: Handle::current(),
             counts: Counts::default(),
             away_until: AtomicI64::new(i64::MIN),
+            room: Semaphore::new(QUESTIONS),
         }
     }
 
@@ -257,9 +263,15 @@ impl Decider {
         let (this, pair, case) = (Arc::clone(self), pair.clone(), case.clone());
         let _on_control = self.control.enter();
         self.lifecycle.spawn("decide", async move {
+            let Ok(_room) = this.room.try_acquire() else {
+                return landing.land(Err(NoAnswer::Away("too many questions are on their way".to_owned())));
+            };
             let asked_at = this.clock.now();
             let outcome = match this.question(&case).await {
-                Ok(answer) => Ok(Arc::new(this.judge(pair, &case, answer, asked_at))),
+                Ok(answer) => {
+                    this.away_until.store(i64::MIN, Ordering::Relaxed);
+                    Ok(Arc::new(this.judge(pair, &case, answer, asked_at)))
+                }
                 Err(no_answer) => {
                     this.learn_of_silence(&pair, &case, &no_answer);
                     Err(no_answer)
@@ -349,7 +361,7 @@ fn grant(case: &Case, answer: &Answer, user: &User, asked_at: Timestamp) -> Gran
     let caller = case.caller.as_ref();
     Grant {
         identity: identity(&case.resource, user),
-        user: user.name.clone(),
+        user: user.name.as_str().into(),
         life: caller.map(|caller| caller.life.clone()),
         ends_at: caller.map_or(Timestamp::MAX, |caller| caller.ends_at()),
         reads: answer.reads.clone(),

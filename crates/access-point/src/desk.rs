@@ -88,6 +88,16 @@ pub(crate) struct Origin {
     pub(crate) activity: Arc<ConnectionActivity>,
 }
 
+/// A request that has been taken in.
+#[derive(Clone, Copy)]
+struct Arrival<'a> {
+    origin: &'a Origin,
+    head: &'a Parts,
+    asked: &'a Asked,
+    reader: Reader,
+    id: Id<RequestKind>,
+}
+
 impl Desk {
     /// A thread's place, with its own connections to servers.
     #[must_use]
@@ -143,16 +153,20 @@ impl Desk {
         let Some(target) = target else {
             return unknown_host(&head);
         };
-        let (reader, method, named) = (Reader::of(&head), head.method.clone(), asked.clone());
+        let (reader, method, asked) = (Reader::of(&head), head.method.clone(), Arc::new(asked));
         let permit = match target {
             Target::BuiltIn(pages) => Ok(Permit::for_built_in(*pages)),
-            Target::Resource(resource) => self.decide(&site, resource, origin, &head, &asked, id).await,
+            Target::Resource(resource) => {
+                let arrival = Arrival { origin, head: &head, asked: &asked, reader, id };
+                self.decide(&site, resource, arrival).await
+            }
         };
-        let mut user = String::new();
+        let mut user = None;
         let answer = match permit {
             Err(answer) => *answer,
             Ok(permit) => {
-                permit.user().clone_into(&mut user);
+                user = permit.user();
+                let asked = Arc::clone(&asked);
                 let activity = Arc::clone(&origin.activity);
                 let leaving = Leaving { head, body, asked, client: origin.client, id, activity };
                 let forwarded = self.forwarder.forward(permit, leaving).await;
@@ -161,10 +175,10 @@ impl Desk {
         };
         record::access(Done {
             method: &method,
-            host: named.host.as_str(),
-            path: named.path.path(),
+            host: asked.host.as_str(),
+            path: asked.path.path(),
             client: origin.client,
-            user: &user,
+            user: user.as_deref().unwrap_or_default(),
             status: answer.status(),
         });
         answer
@@ -188,12 +202,9 @@ impl Desk {
         &self,
         site: &Site,
         resource: &Arc<Resource>,
-        origin: &Origin,
-        head: &Parts,
-        asked: &Asked,
-        id: Id<RequestKind>,
+        arrival: Arrival<'_>,
     ) -> Result<Permit, Box<Response<Body>>> {
-        let reader = Reader::of(head);
+        let Arrival { origin, head, asked, reader, id } = arrival;
         let caller = self.caller(site, head, asked).map_err(|twice| Box::new(ambiguous(reader, twice)))?;
         if let Some(caller) = &caller {
             self.activity.note(caller, self.clock.now());

@@ -34,7 +34,7 @@ pub(crate) struct Leaving {
     /// Its body.
     pub(crate) body: Incoming,
     /// What it asks for.
-    pub(crate) asked: Asked,
+    pub(crate) asked: Arc<Asked>,
     /// The client's address.
     pub(crate) client: IpAddr,
     /// Its id, the same on every repetition.

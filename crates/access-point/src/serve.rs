@@ -254,13 +254,18 @@ fn take(snapshot: &Snapshot, certificates: &Certificates, shared: &Shared) -> an
     let before = shared.site.load_full();
     let site = Site::from_snapshot(snapshot, Some(&before), &shared.clock)?;
     show(certificates, snapshot)?;
+    for resource in before.resources() {
+        resource
+            .upstreams
+            .tell_gone(site.resources().find(|r| r.name == resource.name).map(|r| &*r.upstreams));
+    }
     shared.site.store(Arc::new(site));
     Ok(())
 }
 
 fn show(certificates: &Certificates, snapshot: &Snapshot) -> anyhow::Result<()> {
     if let Part::AccessPoint(part) = &snapshot.part {
-        certificates.replace(&part.certificates)?;
+        certificates.replace(&part.certificates, &part.portal_host)?;
     }
     Ok(())
 }

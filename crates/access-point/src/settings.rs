@@ -50,7 +50,7 @@ impl Default for Settings {
             upstream_idle_count: 256,
             tick: Duration::from_secs(2),
             drain_idle: Duration::from_millis(1500),
-            drain_requests: Duration::from_secs(6),
+            drain_requests: Duration::from_secs(5),
             upstream_roots: ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"]
                 .map(PathBuf::from)
                 .to_vec(),

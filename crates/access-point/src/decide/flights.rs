@@ -97,6 +97,6 @@ impl Flight {
     /// Whether this flight's answer is also the answer for `facts`.
     #[must_use]
     pub(crate) fn answers(&self, answer: &Answer, facts: &RequestFacts) -> bool {
-        *self.facts == *facts || answer.is_permit() && answer.reads.hold_for(facts)
+        *self.facts == *facts || answer.reads.hold_for(facts)
     }
 }

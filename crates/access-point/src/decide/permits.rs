@@ -34,7 +34,7 @@ pub(crate) struct Grant {
     /// The headers that tell the application who the user is.
     pub(crate) identity: Vec<(HeaderName, HeaderValue)>,
     /// The user's name; empty without a session.
-    pub(crate) user: String,
+    pub(crate) user: Arc<str>,
     /// The session's life.
     pub(crate) life: Option<Life>,
     /// When the session ends.
@@ -154,7 +154,7 @@ mod tests {
     fn grant(reads: Reads) -> Grant {
         Grant {
             identity: Vec::new(),
-            user: String::new(),
+            user: "".into(),
             life: None,
             ends_at: Timestamp::from_seconds(1000),
             reads,

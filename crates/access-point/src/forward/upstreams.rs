@@ -79,6 +79,16 @@ impl Upstreams {
             && self.servers.iter().map(|server| server.member.as_str()).eq(urls.iter().map(String::as_str))
     }
 
+    /// Says in the metrics which servers are not among those of `now`.
+    pub(crate) fn tell_gone(&self, now: Option<&Self>) {
+        let stays = |server: &Server| {
+            now.is_some_and(|now| now.servers.iter().any(|other| other.member == server.member))
+        };
+        for server in self.servers.iter().filter(|server| !stays(server)) {
+            tell::tell_gone(&self.link, &server.member);
+        }
+    }
+
     /// The servers, in order of preference.
     #[must_use]
     pub(crate) fn servers(&self) -> &[Arc<Server>] {

@@ -15,6 +15,8 @@ use crate::decide::policy::{Denial, NoAnswer, Policy};
 const LONGEST: usize = 10_000;
 /// The most that travel at once.
 const BATCH: usize = 200;
+/// For each delivered denial a pause: whoever provokes denials must not keep the database busy.
+const PAUSE_EACH: Duration = Duration::from_millis(5);
 /// Between two attempts while nobody takes them.
 const RETRY: Duration = Duration::from_secs(1);
 /// Denials of somebody without a session are told once in so long for each address and resource:
@@ -109,7 +111,11 @@ pub(crate) async fn deliver(spool: Arc<Spool>, policy: Arc<dyn Policy>) {
             continue;
         }
         match policy.record_audit(batch.clone()).await {
-            Ok(()) => spool.delivered(&batch),
+            Ok(()) => {
+                spool.delivered(&batch);
+                let count = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+                tokio::time::sleep(PAUSE_EACH * count).await;
+            }
             Err(NoAnswer::Refused(reason) | NoAnswer::Unknown(reason)) => {
                 tracing::error!(reason, denials = batch.len(), "denials were not taken for the audit log");
                 spool.delivered(&batch);

@@ -98,7 +98,7 @@ impl Plan {
         let address = socket.local_addr().unwrap();
         let tls = (!self.certificates.is_empty()).then(|| {
             let certificates = Certificates::default();
-            certificates.replace(&self.certificates).unwrap();
+            certificates.replace(&self.certificates, &"wiki.example.com".parse().unwrap()).unwrap();
             TlsAcceptor::from(certificates.server_config().unwrap())
         });
         let listeners = [Listener { socket, is_shared: true }];

@@ -10,6 +10,9 @@ use super::dial::{Beat, BeatError, Dial, DialError};
 use super::pool::{Pool, Shared};
 use crate::engine::{Event, Failure, Member};
 
+/// A connection that left so many heartbeats unanswered is given up: it may lead nowhere since a
+/// network failed and healed, while a new one would be answered.
+const SILENT_BEFORE_NEW: u32 = 3;
 /// A watcher whose own timer ran so late cannot blame the watched (design.md section 5).
 const LATE: Duration = Duration::from_millis(100);
 
@@ -31,39 +34,47 @@ impl<D: Dial> Pool<D> {
 async fn watch<D: Dial>(shared: &Shared<D>, member: Member) {
     let mut ticks = tokio::time::interval(shared.options.heartbeat);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut silent = 0;
     loop {
         let due = ticks.tick().await;
         let tick_was_late = due.elapsed() >= LATE;
-        shared.handle(beat(shared, &member, tick_was_late).await);
+        shared.handle(beat(shared, &member, tick_was_late, &mut silent).await);
     }
 }
 
-/// One heartbeat, as the event it becomes.
-async fn beat<D: Dial>(shared: &Shared<D>, member: &Member, tick_was_late: bool) -> Event {
+/// One heartbeat, as the event it becomes. `silent` counts those that a connection left unanswered.
+async fn beat<D: Dial>(shared: &Shared<D>, member: &Member, tick_was_late: bool, silent: &mut u32) -> Event {
     let (id, started) = (member.id.clone(), shared.now());
-    let deadline = Instant::now() + shared.options.heartbeat;
-    let missed =
-        |id| Event::HeartbeatMissed { member: id, watcher_late: tick_was_late || deadline.elapsed() >= LATE };
     let failed = |failure| Event::HeartbeatFailed { member: member.id.clone(), started, failure };
-    let asked = tokio::time::timeout_at(deadline, async {
-        let link = shared.links.get(&shared.dial, member, shared.options.heartbeat).await;
-        let link = link.map_err(|error| (error, None))?;
-        match shared.dial.beat(&link.link).await {
-            Ok(beat) => Ok(beat),
-            Err(BeatError::TimedOut) => Err((DialError::TimedOut, None)),
-            Err(BeatError::Lost(why)) => Err((DialError::Dropped(why), Some(link))),
+    let link = match shared.links.get(&shared.dial, member, shared.options.dial).await {
+        Ok(link) => link,
+        Err(DialError::Refused(_)) => return failed(Failure::Refused),
+        Err(DialError::Dropped(_)) => return failed(Failure::Reset),
+        Err(DialError::TimedOut) => {
+            return Event::HeartbeatMissed { member: id, watcher_late: tick_was_late };
         }
-    });
-    match asked.await {
-        Ok(Ok(Beat::Serving)) => Event::HeartbeatAnswered { member: id, started },
-        Ok(Ok(Beat::Draining)) => Event::SaidDraining { member: id },
-        Err(_) | Ok(Err((DialError::TimedOut, _))) => missed(id),
-        Ok(Err((DialError::Refused(_), _))) => failed(Failure::Refused),
-        Ok(Err((DialError::Dropped(_), broken))) => {
-            if let Some(broken) = broken {
-                shared.links.discard(member, &broken).await;
+    };
+    let deadline = Instant::now() + shared.options.heartbeat;
+    match tokio::time::timeout_at(deadline, shared.dial.beat(&link.link)).await {
+        Ok(Ok(beat)) => {
+            *silent = 0;
+            match beat {
+                Beat::Serving => Event::HeartbeatAnswered { member: id, started },
+                Beat::Draining => Event::SaidDraining { member: id },
             }
+        }
+        Ok(Err(BeatError::Lost(_))) => {
+            shared.links.discard(member, &link).await;
             failed(Failure::Reset)
+        }
+        Err(_) | Ok(Err(BeatError::TimedOut)) => {
+            let watcher_late = tick_was_late || deadline.elapsed() >= LATE;
+            *silent += u32::from(!watcher_late);
+            if *silent >= SILENT_BEFORE_NEW {
+                *silent = 0;
+                shared.links.discard(member, &link).await;
+            }
+            Event::HeartbeatMissed { member: id, watcher_late }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Tells metrics and the log what an engine decided; also for those who drive one themselves.
 
 use super::names;
-use crate::engine::{Command, Engine, MemberId, State};
+use crate::engine::{Cause, Command, Engine, MemberId, State};
 
 /// Tells one thing that happened on a link.
 pub fn tell(link: &str, command: &Command) {
@@ -13,7 +13,12 @@ pub fn tell(link: &str, command: &Command) {
         }
         Command::Failover(failover) => {
             let (from, to) = (failover.from.to_string(), failover.to.to_string());
-            tracing::warn!(link, from, to, cause = %failover.cause, took_ms = failover.took_ms, "failed over");
+            match failover.cause {
+                Cause::Failback | Cause::Configured | Cause::Draining => {
+                    tracing::info!(link, from, to, cause = %failover.cause, "calls go elsewhere, as wanted");
+                }
+                cause => tracing::warn!(link, from, to, %cause, took_ms = failover.took_ms, "failed over"),
+            }
             let labels = [
                 ("link", link.to_owned()),
                 ("from", from),

@@ -53,10 +53,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", directory.path().join("x.db").display());
         let store = Store::open(&url, Settings { create: true, ..Settings::default() }).await.unwrap();
-        let before = super::check(&mut *store.read().await.unwrap()).await.unwrap();
+        let before = super::check(&mut store.read().await.unwrap()).await.unwrap();
         assert_eq!(before.migration, 0);
         store.migrate().await.unwrap();
-        let after = super::check(&mut *store.read().await.unwrap()).await.unwrap();
+        let after = super::check(&mut store.read().await.unwrap()).await.unwrap();
         assert_eq!((after.migration, after.problems), (after.known_migration, Vec::new()));
         let mut tx = store.begin().await.unwrap();
         let dangling = "create table a (id integer primary key); \

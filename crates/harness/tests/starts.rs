@@ -121,6 +121,7 @@ async fn a_session_and_what_was_published_survive_stop_start_and_a_kill_of_every
         let groups = installation.evergate(&["group", "list"]).await?;
         ensure!(groups.contains("readers"), "after {way}: {groups}");
         installation.evergate(&["audit", "verify"]).await?;
+        installation.evergate(&["database", "check"]).await?;
     }
     installation.stop().await
 }

@@ -24,6 +24,14 @@ use crate::running::Running;
 
 /// The name of the drill's user, group and resource.
 pub(super) const NAME: &str = "evergate-drill";
+/// So many users sign in by turns: as with people, no two sign-ins of one name run at once, which
+/// the lockout would take for guesses.
+pub(super) const VISITORS: u64 = 24;
+
+/// The name of the user who signs in at this turn.
+pub(super) fn visitor_name(turn: u64) -> String {
+    format!("{NAME}-{}", turn % VISITORS)
+}
 /// What the drill's application answers.
 pub(super) const ANSWER: &str = "the drill's application\n";
 
@@ -70,21 +78,30 @@ impl Fixture {
 }
 
 async fn add(api: &ApiClient, host: &str, upstream: SocketAddr, password: &str) -> Result<(), ApiError> {
-    api.post("/users", &json!({ "name": NAME, "password": password })).await?;
     api.post("/groups", &json!({ "name": NAME })).await?;
+    for name in names() {
+        api.post("/users", &json!({ "name": name, "password": password, "groups": [NAME] })).await?;
+    }
     let resource = json!({
         "hosts": [host],
         "upstreams": [format!("http://{upstream}")],
-        "rule": format!("user(\"{NAME}\") and password"),
+        "rule": format!("group(\"{NAME}\") and password"),
         "permit_cache": "0s",
     });
     api.put(&format!("/resources/{NAME}"), &resource).await?;
     Ok(())
 }
 
+/// All users of the drill.
+fn names() -> impl Iterator<Item = String> {
+    std::iter::once(NAME.to_owned()).chain((0..VISITORS).map(visitor_name))
+}
+
 /// Takes away what a drill made, also one that was interrupted.
 pub(super) async fn remove(api: &ApiClient) -> Result<(), ApiError> {
-    for path in [format!("/resources/{NAME}"), format!("/users/{NAME}"), format!("/groups/{NAME}")] {
+    let users = names().map(|name| format!("/users/{name}"));
+    let paths = [format!("/resources/{NAME}"), format!("/groups/{NAME}")];
+    for path in paths.into_iter().chain(users) {
         match api.delete(&path).await {
             Err(error) if !error.is(StatusCode::NOT_FOUND) => return Err(error),
             _ => {}

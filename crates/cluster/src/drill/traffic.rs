@@ -8,7 +8,7 @@ use evergate_model::Service;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE};
 use http::{Request, Response, StatusCode, Uri};
 
-use super::fixture::{ANSWER, Fixture, NAME};
+use super::fixture::{ANSWER, Fixture, NAME, visitor_name};
 use super::forms;
 use super::visitor::Visitor;
 use crate::load::{Exchange, LoadClient, Loss, Way};
@@ -80,7 +80,8 @@ fn sign_ins(client: Arc<LoadClient>, fixture: &Fixture) -> Arc<Exchange> {
             if number % 20 != 19 {
                 return Ok(());
             }
-            let done = visitor.submit(&form, &[("name", NAME), ("password", &password)]).await?;
+            let name = visitor_name(number / 20);
+            let done = visitor.submit(&form, &[("name", &name), ("password", &password)]).await?;
             let portal = page.host().unwrap_or_default();
             good(&done.answer, |answer| {
                 answer.status().is_success() && visitor.cookie(portal, "__Host-evergate").is_some()

@@ -189,3 +189,35 @@ async fn look_at_access_point(reborn: Option<&RunningInstance>, seen: &mut Seen)
         seen.failed_back = Some(Instant::now());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::Broken;
+
+    #[test]
+    fn only_what_the_victim_had_on_its_own_connections_was_in_flight() {
+        let start = Instant::now();
+        let at = |milliseconds: u64| start + Duration::from_millis(milliseconds);
+        let killed = Killed { at: at(100), gone: at(105) };
+        let lost = |opened, begun, ended| {
+            let loss =
+                Loss { reason: String::new(), broken: Some(Broken { opened: at(opened), begun: at(begun) }) };
+            let sample = Sample {
+                began: at(begun),
+                took: Duration::from_millis(ended - begun),
+                loss: Some(loss.clone()),
+            };
+            was_in_flight(&sample, &loss, killed)
+        };
+        assert!(lost(10, 95, 104), "begun before the kill, broken by it");
+        assert!(lost(10, 103, 106), "begun while the process was going");
+        assert!(!lost(10, 90, 95), "broken before the kill");
+        assert!(!lost(10, 110, 120), "begun when it was gone");
+        assert!(!lost(110, 111, 120), "on a connection to another");
+        let answered_badly = Loss::because("answered 502");
+        let sample =
+            Sample { began: at(99), took: Duration::from_millis(5), loss: Some(answered_badly.clone()) };
+        assert!(!was_in_flight(&sample, &answered_badly, killed), "an answer is an answer");
+    }
+}

@@ -127,6 +127,29 @@ async fn a_session_and_what_was_published_survive_stop_start_and_a_kill_of_every
 }
 
 #[tokio::test]
+async fn killed_again_and_again_while_certificates_are_renewed_it_still_recovers() -> Result<()> {
+    let mut installation = Installation::start().await?;
+    let url = installation.read()?.url;
+    let user = Credentials::of_demo(&installation).await?;
+    let mut client = installation.client()?;
+    sign_in(&mut client, &url, &user).await?;
+    for moment in [0, 60, 150, 400, 900] {
+        // Any moment must do: this is not a wait for a condition, it is the condition.
+        tokio::time::sleep(Duration::from_millis(moment)).await;
+        installation.kill_everything().await?;
+        installation.up().await?;
+        let answer = client.get(&url).await?;
+        ensure!(
+            answer.status == StatusCode::OK,
+            "killed after {moment} ms: {} {}",
+            answer.status,
+            answer.text()
+        );
+    }
+    installation.stop().await
+}
+
+#[tokio::test]
 async fn after_a_kill_of_the_supervisor_the_next_up_ends_the_orphans() -> Result<()> {
     let mut installation = Installation::start().await?;
     let before = installation.read()?;

@@ -166,7 +166,7 @@ impl Identity {
         Ok(())
     }
 
-    /// Uses another certificate and key if it is valid for longer than the present one; whether it
+    /// Uses another certificate and key unless the present one is valid for longer; whether it
     /// is.
     ///
     /// # Errors
@@ -177,7 +177,8 @@ impl Identity {
         key: &evergate_model::Secret<String>,
     ) -> Result<bool, IdentityError> {
         let own = Own::from_pem(certificate, key, &self.0.me, &self.0.provider)?;
-        let is_newer = own.not_after > self.own().not_after;
+        // Equal: both were made within one second, and the one that came later is this one.
+        let is_newer = own.not_after >= self.own().not_after;
         if is_newer {
             self.0.own.store(own);
         }

@@ -6,8 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use evergate_model::Secret;
 use evergate_model::snapshot::{KeyPurpose, PublicKey, Snapshot};
+use evergate_model::{Secret, Service};
+use evergate_process::bootstrap::AdministrationPeer;
 use evergate_process::identity::{Identity, IdentityError};
 use evergate_process::{Instance, files};
 use evergate_tokens::snapshot::{SnapshotError, SnapshotVerifier};
@@ -91,8 +92,26 @@ impl Feed {
             keys: watch::Sender::new(None),
         }));
         feed.read(SNAPSHOT_FILE, |bytes| feed.apply(bytes).map(drop));
+        feed.believe_bootstrap(&bootstrap.administration);
         feed.read(KEYS_FILE, |bytes| feed.apply_keys(bytes).map(drop));
         Ok(feed)
+    }
+
+    /// The snapshot on disk may be older than the bootstrap file: killed between a renewal of
+    /// administration's certificate and the snapshot that tells of it, this instance would refuse the
+    /// only ones who can send it a newer one. Until they do, both count.
+    fn believe_bootstrap(&self, administration: &[AdministrationPeer]) {
+        let Some(snapshot) = self.snapshot() else { return };
+        let mut admitted = snapshot.admitted.clone();
+        for peer in administration {
+            let known = admitted.iter_mut().find(|entry| entry.instance == peer.instance);
+            if let Some(entry) = known.filter(|entry| entry.service == Service::Administration) {
+                let missing = peer.certificates.iter().filter(|one| !entry.certificates.contains(one));
+                let missing: Vec<String> = missing.cloned().collect();
+                entry.certificates.extend(missing);
+            }
+        }
+        self.0.identity.set_admitted(admitted);
     }
 
     fn read(&self, name: &str, apply: impl FnOnce(&[u8]) -> Result<(), FeedError>) {

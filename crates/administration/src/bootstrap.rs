@@ -14,8 +14,10 @@ use evergate_store::{Actor, Connection, Tx, installation};
 use crate::vault::Vault;
 use crate::{Failure, authorities, publishing};
 
-/// Of one instance this many certificates are believed: the one in use and the one to come.
-pub(crate) const CERTIFICATES_KEPT: usize = 2;
+/// Of one instance this many certificates are believed: the one in use, the one to come, and two that
+/// were issued but never received, because somebody was killed in between. With fewer, the one in
+/// use would be pushed out by its own renewal after such a kill.
+pub(crate) const CERTIFICATES_KEPT: usize = 4;
 
 /// A certificate with its key, PEM.
 pub(crate) struct FirstIdentity {

@@ -79,7 +79,7 @@ pub(crate) fn run(workspace: &Workspace, kind: Option<Kind>, filter: Option<&str
             }
         }
     }
-    println!("xtask test: {} passed, {} failed, {} left out", count.passed, count.failed, count.left_out);
+    println!("tests: {} passed, {} failed, {} skipped", count.passed, count.failed, count.left_out);
     if broken.is_empty() { Ok(()) } else { bail!("failed: {}", broken.join(", ")) }
 }
 

@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_record_becomes_lines() {
-        let text = record(&json!({ "verdict": "permit", "because": ["a", "b"] }));
+        let text = record(&json!({ "because": ["a", "b"], "verdict": "permit" }));
         assert_eq!(text, "because  a, b\nverdict  permit");
     }
 }

@@ -43,7 +43,6 @@ pub enum Command {
     Logs(logs::LogsArguments),
     /// Read the mail that was written to files because no mail server is configured
     Mail(mail::MailArguments),
-    /// A client of the API.
     /// Write everything that the installation could be made again from into one file
     Backup(backup::BackupArguments),
     /// Make an installation again from a backup

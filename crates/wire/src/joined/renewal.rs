@@ -100,8 +100,8 @@ where
 {
     let request = instance.identity.request().map_err(|error| error.to_string())?;
     let certificate = ask(request.request.clone()).await?;
-    // Peers believe the new certificate once their snapshot lists it; ours is among the last to
-    // come, so whoever has one has heard of it.
+    // Peers believe the new certificate once their own snapshot lists it. Ours listing it does not
+    // prove that theirs do: the wait below leaves them the time they are promised to need.
     if !is_expired(instance) {
         wait_until_admitted(instance, joined, &certificate).await?;
     }

@@ -1,12 +1,12 @@
 //! Builds everything once and runs the tests, kind by kind; the last line counts.
 
 mod fuzz;
+mod watched;
 
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::ValueEnum;
 use serde_json::Value;
 
@@ -23,12 +23,17 @@ pub(crate) enum Kind {
     Browser,
     /// Each fuzz target for half a minute; wants a nightly toolchain.
     Fuzz,
-    /// The end-to-end tests at full size, with figures; takes long and wants an idle machine.
+    /// Simulations and end-to-end tests at full size, with figures, on release builds; takes long and wants an idle
+    /// machine.
     Soak,
 }
 
 /// The package that holds the tests with real processes.
 const HARNESS: &str = "evergate-harness";
+/// The package that simulates many seeds.
+const FAILOVER: &str = "evergate-failover";
+/// Tells the harness where the programs are that it starts, if not beside the tests.
+const PROGRAMS: &str = "EVERGATE_PROGRAMS";
 
 /// A program made of tests.
 struct Program {
@@ -64,17 +69,22 @@ pub(crate) fn run(workspace: &Workspace, kind: Option<Kind>, filter: Option<&str
         return fuzz::run(workspace, filter);
     }
     let programs = build(workspace)?;
+    let released = if kind == Some(Kind::Soak) { Some(release(workspace)?) } else { None };
     let mut count = Count::default();
     let mut broken = Vec::new();
     let kinds = kind.map_or(vec![Kind::Unit, Kind::EndToEnd, Kind::Browser], |kind| vec![kind]);
     for kind in kinds {
         let holds = |program: &Program| match kind {
-            Kind::Soak => program.package == HARNESS,
+            Kind::Soak => program.package == HARNESS || program.package == FAILOVER,
             other => program.kind() == other,
         };
         for program in programs.iter().filter(|program| holds(program)) {
             println!("{} {}", program.package, program.name);
-            if !run_program(program, kind, filter, &mut count)? {
+            let mut command = command(program, kind, filter);
+            if let Some(directory) = &released {
+                command.env(PROGRAMS, directory);
+            }
+            if !run_program(command, kind, &mut count)? {
                 broken.push(format!("{} {}", program.package, program.name));
             }
         }
@@ -109,30 +119,40 @@ fn program(line: &str) -> Option<Program> {
     Some(Program { package, name, executable, directory })
 }
 
-/// Runs one program, shows what it prints, adds up; false if it failed.
-fn run_program(program: &Program, kind: Kind, filter: Option<&str>, count: &mut Count) -> Result<bool> {
+/// The programs as users run them; where they are.
+fn release(workspace: &Workspace) -> Result<PathBuf> {
+    workspace.run("cargo", &["build", "--release", "--workspace", "--bins"])?;
+    Ok(workspace.target()?.join("release"))
+}
+
+fn command(program: &Program, kind: Kind, filter: Option<&str>) -> Command {
     let mut command = Command::new(&program.executable);
     command.current_dir(&program.directory).env("CARGO_MANIFEST_DIR", &program.directory);
-    command.env("INSTA_UPDATE", "no").args(filter).stdout(Stdio::piped());
+    command.env("INSTA_UPDATE", "no").args(filter);
     match kind {
         Kind::Unit | Kind::Fuzz => {}
         // They measure, and share two cores: one at a time.
         Kind::EndToEnd | Kind::Browser => _ = command.arg("--test-threads=1"),
         Kind::Soak => _ = command.args(["--test-threads=1", "--ignored", "--nocapture"]),
     }
-    let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
-    let output = child.stdout.take().context("the test's output is not piped")?;
+    command
+}
+
+/// Runs one program, shows what it prints, adds up; false if it failed.
+fn run_program(command: Command, kind: Kind, count: &mut Count) -> Result<bool> {
+    let limit = if kind == Kind::Soak { watched::SOAK } else { watched::ORDINARY };
     let mut has_ended = false;
-    for line in BufReader::new(output).lines() {
-        let line = line?;
-        has_ended |= add_up(&line, count);
+    let end = watched::run(command, limit, |line| {
+        has_ended |= add_up(line, count);
         println!("{line}");
+    })?;
+    if !end.is_good() && (!has_ended || end != watched::End::Failed) {
+        count.failed += 1; // no test of it was counted as failed
     }
-    let is_good = child.wait()?.success();
-    if !is_good && !has_ended {
-        count.failed += 1; // it died before it could count
+    if let Some(why) = end.why() {
+        println!("{why}");
     }
-    Ok(is_good)
+    Ok(end.is_good())
 }
 
 /// Adds a line such as `test result: ok. 5 passed; 0 failed; 1 ignored; ...`; true if it was one.

@@ -1,5 +1,9 @@
 //! Runs a test program to its end, which comes: a program that hangs is ended, and one that leaves
 //! processes behind fails instead of keeping everybody waiting for their output.
+#![expect(
+    clippy::disallowed_types,
+    reason = "it waits for real programs, without a runtime whose time could be paused"
+)]
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

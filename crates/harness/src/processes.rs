@@ -102,14 +102,19 @@ pub fn half_closed(port: u16) -> Result<usize> {
     Ok(table.lines().filter(is_half_closed).count())
 }
 
-/// A program that `cargo xtask test` has built, beside the running test: `target/debug/NAME`.
+/// A program that `cargo xtask test` has built: in the directory that `EVERGATE_PROGRAMS` names, where soak tests find
+/// release builds; else beside the running test, as `target/debug/NAME`.
 ///
 /// # Errors
 /// When it has not been built.
 pub fn built(name: &str) -> Result<PathBuf> {
     let here = std::env::current_exe()?;
-    let directories = here.ancestors().skip(1).take(2);
-    let found = directories.map(|directory| directory.join(name)).find(|path| path.is_file());
+    let directories = match std::env::var_os("EVERGATE_PROGRAMS") {
+        Some(directory) => vec![PathBuf::from(directory)],
+        None => here.ancestors().skip(1).take(2).map(PathBuf::from).collect(),
+    };
+    let mut programs = directories.into_iter().map(|directory| directory.join(name));
+    let found = programs.find(|path| path.is_file());
     found.with_context(|| {
         format!("`{name}` is not built: run `cargo xtask test`, or `cargo build --workspace`")
     })

@@ -8,6 +8,7 @@ mod audit;
 mod call;
 mod configuration;
 mod documents;
+mod drills;
 mod groups;
 mod guard;
 mod instances;
@@ -56,6 +57,7 @@ pub(crate) fn routes() -> Vec<Route> {
         keys::routes(),
         audit::routes(),
         mail::routes(),
+        drills::routes(),
         documents::routes(),
     ]
     .into_iter()

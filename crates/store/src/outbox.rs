@@ -185,6 +185,23 @@ pub async fn waiting(connection: &mut Connection) -> Result<Waiting, StoreError>
     Ok(Waiting { messages: row.count("messages")?, oldest: row.moment_or_null("oldest")? })
 }
 
+/// How many messages of this kind were taken in since then, whatever became of them.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn accepted_since(
+    connection: &mut Connection,
+    kind: &str,
+    since: Timestamp,
+) -> Result<u64, StoreError> {
+    let row = sqlx::query("select count(*) as messages from outbox where kind = $1 and accepted_at >= $2")
+        .bind(kind)
+        .bind(since.as_milliseconds())
+        .fetch_one(connection)
+        .await?;
+    row.count("messages")
+}
+
 /// Forgets messages that ended before `before`; how many.
 ///
 /// # Errors

@@ -289,3 +289,23 @@ async fn the_audit_log_is_read_by_number_and_time() {
     assert_eq!(records(api.good(Method::GET, "/audit?since=2999-01-01T00:00:00Z", Value::Null).await), 0);
     assert_eq!(api.refused(Method::GET, "/audit?since=yesterday", Value::Null).await.0, 422);
 }
+
+#[tokio::test]
+async fn a_drill_is_noted_with_who_what_and_the_result() {
+    let api = Asker::new().await;
+    let note = |happening: &str| json!({ "drill": "drill-1", "happening": happening, "detail": { "fault": "hang", "lost": 0 } });
+    for happening in ["started", "struck", "ended"] {
+        api.good(Method::POST, "/drills", note(happening)).await;
+    }
+    let audit = api.good(Method::GET, "/audit?subject=drill-1", Value::Null).await;
+    let records = audit["records"].as_array().unwrap();
+    let actions: Vec<&str> = records.iter().filter_map(|record| record["action"].as_str()).collect();
+    assert_eq!(actions, ["drill.started", "drill.struck", "drill.ended"]);
+    assert!(records.iter().all(|record| record["detail"]["fault"] == "hang"), "{records:?}");
+    assert_eq!(
+        api.refused(Method::POST, "/drills", json!({ "drill": "", "happening": "ended" })).await.0,
+        422
+    );
+    let long = json!({ "drill": "d", "happening": "ended", "detail": { "text": "x".repeat(20_000) } });
+    assert_eq!(api.refused(Method::POST, "/drills", long).await.0, 422);
+}

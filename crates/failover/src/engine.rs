@@ -91,7 +91,8 @@ impl Engine {
                 self.standing(&member)?.end_call();
                 None
             }
-            Event::Answered { member, started } => {
+            Event::Overdue { .. } => None,
+            Event::Answered { member, started } | Event::AnsweredLate { member, started } => {
                 let standing = self.standing(&member)?;
                 standing.end_call();
                 standing.counts.answered += 1;

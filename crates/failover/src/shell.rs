@@ -4,15 +4,19 @@
 //! [`Pool::call`]. Nothing here decides who is up: that is the engine's.
 
 mod call;
+mod chooser;
 mod classify;
 mod dial;
 mod heartbeat;
 mod links;
 mod names;
+mod options;
 mod pool;
 pub mod tell;
 
-pub use call::{CallError, CallKind, CallOptions};
+pub use call::CallError;
+pub use chooser::Chooser;
 pub use classify::{Classify, Reach};
 pub use dial::{Beat, BeatError, Dial, DialError};
+pub use options::{CallKind, CallOptions};
 pub use pool::{Pool, PoolOptions};

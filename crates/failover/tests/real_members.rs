@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use evergate_failover::engine::{Cause, Command, Member, State};
-use evergate_failover::shell::{Beat, BeatError, CallKind, DialError, PoolOptions};
+use evergate_failover::shell::{Beat, BeatError, DialError, PoolOptions};
 use evergate_failover::{CallError, CallOptions, Classify, Dial, MemberId, Pool, Reach};
 use evergate_model::Timestamp;
 use evergate_model::topology::Mode;
@@ -221,7 +221,7 @@ async fn a_call_that_may_be_made_only_once_is_not_repeated_after_it_was_sent() {
     let second = Server::start("127.0.0.1:0", b'!', b'!').await;
     let members = vec![Member::new("a", &first.address, 1), Member::new("b", &second.address, 2)];
     let (pool, _running) = pool(members, Mode::Failover);
-    let once = CallOptions { kind: CallKind::Once, deadline: Duration::from_secs(2) };
+    let once = CallOptions::ONCE;
     let lost: Result<u8, _> = pool.call(once, |_| async { Err(Broken(Reach::Lost)) }).await;
     assert!(matches!(lost, Err(CallError::Lost(_))));
     assert_eq!(second.served.load(Ordering::SeqCst), 0);

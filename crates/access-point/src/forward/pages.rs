@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use evergate_failover::shell::{CallKind, CallOptions};
+use evergate_failover::shell::CallOptions;
 use evergate_model::Service;
 use evergate_wire::peers::Peers;
 use futures_util::future::BoxFuture;
@@ -60,7 +60,7 @@ impl Pages for PeerPages {
         let sending = self.control.spawn(async move {
             let pool = peers.pool(service).ok_or("no pool")?;
             // The effect is keyed by the request's id: a repetition finds it done.
-            let options = CallOptions { kind: CallKind::Write, deadline: LIMIT };
+            let options = CallOptions::SIGN_IN.within(LIMIT);
             let attempt = |link: evergate_process::link::Link| {
                 let request = request.clone().map(|body| tonic::body::Body::new(Full::new(body)));
                 async move { link.send(request).await }

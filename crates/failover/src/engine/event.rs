@@ -22,7 +22,8 @@ pub enum Failure {
 /// member last changed says nothing about what it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A call was given to a member; exactly one of the next three follows.
+    /// A call was given to a member; exactly one of [`Event::Answered`], [`Event::AnsweredLate`],
+    /// [`Event::Failed`] and [`Event::Abandoned`] follows.
     Started {
         /// Whom.
         member: MemberId,
@@ -42,6 +43,20 @@ pub enum Event {
         started: Timestamp,
         /// How it ended.
         failure: Failure,
+    },
+    /// A call has waited for longer than its caller likes; how it ended is still to be told.
+    Overdue {
+        /// For whose answer.
+        member: MemberId,
+        /// When the call began.
+        started: Timestamp,
+    },
+    /// A call that was overdue was answered after all: alive, but slow.
+    AnsweredLate {
+        /// By whom.
+        member: MemberId,
+        /// When the call began.
+        started: Timestamp,
     },
     /// The caller went away before an answer: says nothing about the member.
     Abandoned {

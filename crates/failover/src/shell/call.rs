@@ -8,44 +8,12 @@ use tokio::time::Instant;
 
 use super::classify::{Classify, Reach};
 use super::dial::{Dial, DialError};
+use super::options::{CallKind, CallOptions};
 use super::pool::{Pool, Shared};
 use crate::engine::{Event, Failure, Member, MemberId};
 
 /// The first wait after every member was tried, and the longest.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
-
-/// What kind of call it is: whether it may be made again after it was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CallKind {
-    /// It changes nothing.
-    Read,
-    /// It carries an effect key: made twice, it has its effect once.
-    Write,
-    /// It must not be made again once it may have reached a handler.
-    Once,
-}
-
-/// How a call is made.
-#[derive(Debug, Clone, Copy)]
-pub struct CallOptions {
-    /// Whether it may be made again.
-    pub kind: CallKind,
-    /// How long it may take, all attempts together.
-    pub deadline: Duration,
-}
-
-impl CallOptions {
-    /// A read that may take 2 s.
-    pub const READ: Self = Self { kind: CallKind::Read, deadline: Duration::from_secs(2) };
-    /// A write with an effect key that may take 2 s.
-    pub const WRITE: Self = Self { kind: CallKind::Write, deadline: Duration::from_secs(2) };
-
-    /// The same with another deadline.
-    #[must_use]
-    pub const fn within(self, deadline: Duration) -> Self {
-        Self { deadline, ..self }
-    }
-}
 
 /// Why a call has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -191,9 +159,9 @@ where
             shared.links.discard(member, &numbered).await;
             Outcome::Unanswered(reach, error)
         }
-        Reach::Busy => {
+        reach @ (Reach::Busy | Reach::Unable) => {
             started.failed(Failure::Busy);
-            Outcome::Unanswered(Reach::Busy, error)
+            Outcome::Unanswered(reach, error)
         }
         Reach::Draining => {
             shared.handle(Event::SaidDraining { member: member.id.clone() });

@@ -8,8 +8,12 @@ pub enum Reach {
     /// It was sent, and the connection died before an answer: repeated elsewhere, because every
     /// write carries an effect key.
     Lost,
-    /// It was refused for load: repeated elsewhere, and the member is not down.
+    /// It was refused for load: repeated elsewhere, and the member is not down. When all are busy,
+    /// the call ends at once, because going round would multiply the load.
     Busy,
+    /// The member lives, but cannot answer this now, because it has not heard of something yet or
+    /// its database is away: repeated elsewhere, then there again until the deadline.
+    Unable,
     /// It was refused because the member is about to stop: repeated elsewhere.
     Draining,
     /// It was answered; the error is the answer.

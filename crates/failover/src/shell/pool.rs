@@ -8,6 +8,7 @@ use evergate_model::topology::Mode;
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
+use super::chooser::Chooser;
 use super::dial::Dial;
 use super::links::Links;
 use super::tell;
@@ -29,6 +30,8 @@ pub struct PoolOptions {
     pub heartbeat: Duration,
     /// How long a connection may take to be made.
     pub dial: Duration,
+    /// Who chooses the member for a call.
+    pub chooser: Chooser,
 }
 
 impl PoolOptions {
@@ -41,6 +44,7 @@ impl PoolOptions {
             settings: Settings::default(),
             heartbeat: Duration::from_millis(250),
             dial: Duration::from_secs(1),
+            chooser: Chooser::default(),
         }
     }
 }
@@ -124,6 +128,12 @@ impl<D: Dial> Pool<D> {
         self.0.lock().engine.status(self.0.now())
     }
 
+    /// The attempts that wait for an answer now, at all members together.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.0.lock().engine.in_flight()
+    }
+
     /// Every change of state and every failover from now on. A listener that lies more than 256
     /// behind is told that it missed some.
     #[must_use]
@@ -148,7 +158,7 @@ impl<D: Dial> Shared<D> {
     pub(super) fn start(&self, tried: &[MemberId]) -> Option<Member> {
         let now = self.now();
         let mut state = self.lock();
-        let id = state.engine.pick(tried, rand::random(), now)?;
+        let id = self.options.chooser.choose(&state.engine, tried, now)?;
         let member = state.engine.members().find(|member| member.id == id).cloned();
         let commands = state.engine.handle(Event::Started { member: id }, now);
         let in_flight = state.engine.in_flight();

@@ -87,7 +87,8 @@ pub fn reach_of_status(status: &tonic::Status) -> Reach {
         source = error.source();
     }
     match status.code() {
-        tonic::Code::Unavailable | tonic::Code::ResourceExhausted => Reach::Busy,
+        tonic::Code::ResourceExhausted => Reach::Busy,
+        tonic::Code::Unavailable => Reach::Unable,
         _ => Reach::Answered,
     }
 }

@@ -8,7 +8,7 @@ pub(crate) mod revocations;
 pub(crate) mod sessions;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use evergate_model::configuration::UserFact;
@@ -23,17 +23,21 @@ use crate::record::counts::{self, Counts};
 use crate::site::{BuiltIn, Resource};
 use flights::{Flights, Judgement, Outcome};
 use permits::{Grant, Moment, Pair, Permits};
-use policy::{Answer, AnswerVerdict, NoAnswer, Policy, Question, User};
+use policy::{Answer, AnswerVerdict, NoAnswer, Policy, Presence, Question, User};
 use revocations::Log;
 use sessions::{Life, Sessions, Tether};
 
 /// How long policy may take, all instances together.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
-/// The same where grace would stand in for the answer: a slow policy is not away.
-const ANSWER_LIMIT_IN_GRACE: Duration = Duration::from_secs(1);
+/// The same while no instance is known to serve: enough to outlive a restart.
+const ANSWER_LIMIT_IN_DOUBT: Duration = Duration::from_secs(1);
+/// How long a request waits for policy where grace would stand in for the answer. Twice the time
+/// after which a second instance is asked, and less than anybody notices. The question goes on, and
+/// its answer counts for the next request.
+const ANSWER_LIMIT_IN_GRACE: Duration = Duration::from_millis(300);
 /// After a question without answer, grace stands in at once for so long, while questions go on;
 /// longer than a question takes to fail, and over with the first answer.
-const AWAY_FOR: Duration = Duration::from_secs(3);
+const SILENT_FOR: Duration = Duration::from_secs(3);
 /// The most questions on their way; beyond it requests are turned away at once.
 const QUESTIONS: usize = 2048;
 /// An answer from an instance that lies behind in the revocation log, or has not heard of the
@@ -162,7 +166,9 @@ pub(crate) struct Decider {
     /// Questions are carried here, so that they outlive the request that asked first.
     control: Handle,
     counts: Counts,
-    away_until: AtomicI64,
+    silent_until: AtomicI64,
+    /// Grace has stood in since the last answer.
+    is_standing_in: AtomicBool,
     room: Semaphore,
 }
 
@@ -186,7 +192,8 @@ impl Decider {
             lifecycle,
             control: Handle::current(),
             counts: Counts::default(),
-            away_until: AtomicI64::new(i64::MIN),
+            silent_until: AtomicI64::new(i64::MIN),
+            is_standing_in: AtomicBool::new(false),
             room: Semaphore::new(QUESTIONS),
         }
     }
@@ -200,7 +207,7 @@ impl Decider {
         if may_repeat && let Some(grant) = known.as_ref().filter(|grant| grant.is_fresh(moment)) {
             self.counts.decided(counts::Verdict::Permit, true);
             if grant.is_aging(moment) && self.flights.current(&pair).is_none() {
-                drop(self.ask(&pair, &case));
+                drop(self.ask(&pair, &case, true));
             }
             return permitted(&case, Arc::clone(grant));
         }
@@ -212,19 +219,34 @@ impl Decider {
         };
         match (outcome, stand_in) {
             (Ok(judgement), _) => self.ruling(&case, &judgement),
-            (Err(NoAnswer::Refused(reason) | NoAnswer::Unknown(reason)), _) => {
-                self.counts.decided(counts::Verdict::Unconfirmed, false);
-                tracing::warn!(reason, resource = %case.resource.name, "policy refused the question");
-                Ruling::Unconfirmed
-            }
-            (Err(NoAnswer::Away(_)), Some(grant)) if grant.is_in_grace(grace, self.moment(&case)) => {
+            (Err(NoAnswer::Away(_) | NoAnswer::Behind), Some(grant))
+                if grant.is_in_grace(grace, self.moment(&case)) =>
+            {
                 self.counts.grace();
+                if !self.is_standing_in.swap(true, Ordering::Relaxed) {
+                    tracing::warn!("policy does not answer: permits that were seen are repeated");
+                }
                 permitted(&case, grant)
             }
-            (Err(NoAnswer::Away(reason)), _) => {
-                tracing::warn!(reason, resource = %case.resource.name, "request not confirmed");
-                self.counts.decided(counts::Verdict::Unconfirmed, false);
+            (Err(no_answer), _) => {
+                self.unconfirmed(&case, &no_answer);
                 Ruling::Unconfirmed
+            }
+        }
+    }
+
+    /// Nobody can say, and nothing stands in. Busy is not away: grace would let an attacker who
+    /// keeps policy busy keep permits that were taken back.
+    fn unconfirmed(&self, case: &Case, no_answer: &NoAnswer) {
+        self.counts.decided(counts::Verdict::Unconfirmed, false);
+        let resource = &case.resource.name;
+        match no_answer {
+            NoAnswer::Refused(reason) | NoAnswer::Unknown(reason) => {
+                tracing::warn!(reason, %resource, "policy refused the question");
+            }
+            // Many at once; the link tells that nobody answers.
+            NoAnswer::Away(_) | NoAnswer::Busy(_) | NoAnswer::Behind => {
+                tracing::debug!(reason = %no_answer, %resource, "request not confirmed");
             }
         }
     }
@@ -243,33 +265,57 @@ impl Decider {
         {
             return Ok(judgement);
         }
-        self.ask(pair, case).outcome().await
+        self.ask(pair, case, !case.resource.permit_cache.is_zero()).outcome().await
     }
 
-    /// The same where grace can stand in: not waited for long, and not at all just after nobody
-    /// answered; the question goes on and its answer counts for the next request.
+    /// The same where grace can stand in: not waited for long, and not at all while nobody answers.
     async fn answer_soon(self: &Arc<Self>, pair: &Pair, case: &Case, now: Timestamp) -> Outcome {
-        let away_until = Timestamp::from_milliseconds(self.away_until.load(Ordering::Relaxed));
-        let limit = if now < away_until { Duration::ZERO } else { ANSWER_LIMIT_IN_GRACE };
-        tokio::time::timeout(limit, self.answer(pair, case))
-            .await
-            .unwrap_or_else(|_| Err(NoAnswer::Away("no answer so soon".to_owned())))
+        let no_answer = |why: &str| Err(NoAnswer::Away(why.to_owned()));
+        if self.policy.presence() == Presence::Away {
+            // Heartbeats find whoever comes back.
+            return no_answer("no instance takes connections");
+        }
+        if now < Timestamp::from_milliseconds(self.silent_until.load(Ordering::Relaxed)) {
+            if self.flights.current(pair).is_none() {
+                drop(self.ask(pair, case, true));
+            }
+            return no_answer("the last question was not answered");
+        }
+        let answer = tokio::time::timeout(ANSWER_LIMIT_IN_GRACE, self.answer(pair, case)).await;
+        answer.unwrap_or_else(|_| {
+            if self.policy.presence() != Presence::Serving {
+                self.note_silence();
+            }
+            no_answer("no answer so soon")
+        })
     }
 
-    /// Sends policy a question, which goes on even if nobody waits for it.
-    fn ask(self: &Arc<Self>, pair: &Pair, case: &Case) -> flights::Flight {
-        let is_open = !case.resource.permit_cache.is_zero();
+    fn note_silence(&self) {
+        let until = self.clock.now().plus(SILENT_FOR);
+        self.silent_until.store(until.as_milliseconds(), Ordering::Relaxed);
+    }
+
+    fn note_answer(&self) {
+        self.silent_until.store(i64::MIN, Ordering::Relaxed);
+        if self.is_standing_in.swap(false, Ordering::Relaxed) {
+            tracing::info!("policy answers again");
+        }
+    }
+
+    /// Sends policy a question, which goes on even if nobody waits for it; if it is open, it is the
+    /// one for its pair while it lasts.
+    fn ask(self: &Arc<Self>, pair: &Pair, case: &Case, is_open: bool) -> flights::Flight {
         let (flight, landing) = self.flights.begin(pair, Arc::clone(&case.facts), is_open);
         let (this, pair, case) = (Arc::clone(self), pair.clone(), case.clone());
         let _on_control = self.control.enter();
         self.lifecycle.spawn("decide", async move {
             let Ok(_room) = this.room.try_acquire() else {
-                return landing.land(Err(NoAnswer::Away("too many questions are on their way".to_owned())));
+                return landing.land(Err(NoAnswer::Busy("too many questions are on their way".to_owned())));
             };
             let asked_at = this.clock.now();
             let outcome = match this.question(&case).await {
                 Ok(answer) => {
-                    this.away_until.store(i64::MIN, Ordering::Relaxed);
+                    this.note_answer();
                     Ok(Arc::new(this.judge(pair, &case, answer, asked_at)))
                 }
                 Err(no_answer) => {
@@ -282,25 +328,32 @@ impl Decider {
         flight
     }
 
-    /// Asks until someone answers who has followed the revocation log as far as we have: a permit of
-    /// anyone else might be for a session that has ended.
+    /// Asks until someone answers who has followed the revocation log as far as we have, and knows
+    /// the resource.
     async fn question(&self, case: &Case) -> Result<Answer, NoAnswer> {
         let token = case.caller.as_ref().map_or_else(|| "".into(), |caller| caller.token.clone());
         let facts = RequestFacts::clone(&case.facts);
-        let question = Question { token, resource: case.resource.name.clone(), facts };
+        let known = self.log.position();
+        let mut question = Question { token, resource: case.resource.name.clone(), facts, known };
+        let limit = match self.policy.presence() {
+            Presence::Serving => ANSWER_LIMIT,
+            Presence::Doubtful | Presence::Away => ANSWER_LIMIT_IN_DOUBT,
+        };
         let mut last = NoAnswer::Away("nobody was asked".to_owned());
         for attempt in 0..BEHIND_ATTEMPTS {
             if attempt > 0 {
                 tokio::time::sleep(BEHIND_PAUSE).await;
+                question.known = self.log.position();
             }
-            let known = self.log.position();
-            last = match self.policy.decide(question.clone(), ANSWER_LIMIT).await {
+            last = match self.policy.decide(question.clone(), limit).await {
                 Ok(answer) if !is_for(&answer, case) => {
                     return Err(NoAnswer::Away("the answer is about another session".to_owned()));
                 }
-                Ok(answer) if !answer.is_permit() || answer.log_position >= known => return Ok(answer),
-                Ok(_) => NoAnswer::Away("whoever answers lies behind in the revocation log".to_owned()),
-                Err(unknown @ NoAnswer::Unknown(_)) => unknown,
+                Ok(answer) if !answer.is_permit() || answer.log_position >= question.known => {
+                    return Ok(answer);
+                }
+                Ok(_) => NoAnswer::Behind,
+                Err(again @ (NoAnswer::Unknown(_) | NoAnswer::Behind)) => again,
                 Err(no_answer) => return Err(no_answer),
             };
         }
@@ -323,10 +376,8 @@ impl Decider {
     fn learn_of_silence(&self, pair: &Pair, case: &Case, no_answer: &NoAnswer) {
         match no_answer {
             NoAnswer::Refused(_) | NoAnswer::Unknown(_) => self.permits.forget(pair, &case.facts),
-            NoAnswer::Away(_) => {
-                let until = self.clock.now().plus(AWAY_FOR);
-                self.away_until.store(until.as_milliseconds(), Ordering::Relaxed);
-            }
+            NoAnswer::Away(_) => self.note_silence(),
+            NoAnswer::Busy(_) | NoAnswer::Behind => {}
         }
     }
 

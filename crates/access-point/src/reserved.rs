@@ -4,7 +4,7 @@ use evergate_model::NormalPath;
 use evergate_model::id::{Id, Request};
 use http::header::SET_COOKIE;
 use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode};
 use serde::Deserialize;
 
 use crate::accept::Asked;
@@ -80,8 +80,8 @@ async fn session(desk: &Desk, head: &Parts, asked: &Asked, id: Id<Request>) -> R
             tracing::info!(reason, request = %id, "hand-over refused");
             over(id)
         }
-        Err(NoAnswer::Away(reason)) => {
-            tracing::warn!(reason, request = %id, "hand-over not confirmed");
+        Err(reason @ (NoAnswer::Away(_) | NoAnswer::Busy(_) | NoAnswer::Behind)) => {
+            tracing::warn!(%reason, request = %id, "hand-over not confirmed");
             unconfirmed(Reader::of(head), id)
         }
     }
@@ -105,11 +105,11 @@ fn over(id: Id<Request>) -> Response<Body> {
     answer
 }
 
-/// Ends the session everywhere. Whoever holds its token may; other sites do not, because the cookie
-/// is not sent with their forms.
+/// Ends the session everywhere. Whoever holds its token may, from a page of this very host: a
+/// neighbour below the same domain, to whose forms the cookie is sent, may not.
 async fn sign_out(desk: &Desk, head: &Parts, asked: &Asked, id: Id<Request>) -> Response<Body> {
-    let is_from_elsewhere = head.headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
-    if is_from_elsewhere {
+    let is_from_here = |site: &HeaderValue| site == "same-origin" || site == "none";
+    if !head.headers.get("sec-fetch-site").is_none_or(is_from_here) {
         return answers::words(
             Reader::of(head),
             Words {
@@ -122,10 +122,10 @@ async fn sign_out(desk: &Desk, head: &Parts, asked: &Asked, id: Id<Request>) -> 
     }
     let site = desk.site();
     if let Ok(Some(caller)) = desk.caller(&site, head, asked)
-        && let Err(NoAnswer::Away(reason)) =
+        && let Err(reason @ (NoAnswer::Away(_) | NoAnswer::Busy(_) | NoAnswer::Behind)) =
             desk.policy.end_session(caller.token.to_string(), asked.host.clone()).await
     {
-        tracing::warn!(reason, request = %id, "session not ended");
+        tracing::warn!(%reason, request = %id, "session not ended");
         return unconfirmed(Reader::of(head), id);
     }
     let mut answer = answers::redirect(&Method::POST, &site.portal_url("/"));

@@ -38,10 +38,21 @@ pub enum PeerError {
         service: Service,
         /// What the last attempt met.
         why: String,
+        /// Whether whoever was asked last said that it was too busy: alive, and not away.
+        busy: bool,
     },
 }
 
 impl PeerError {
+    /// Whether it was refused for load.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        match self {
+            Self::Answered { status, .. } => status.code() == Code::ResourceExhausted,
+            Self::Unavailable { busy, .. } => *busy,
+        }
+    }
+
     /// The code of the answer; [`Code::Unavailable`] where there was none.
     #[must_use]
     pub fn code(&self) -> Code {
@@ -174,17 +185,20 @@ impl Peers {
         F: FnMut(Link) -> Fut,
         Fut: Future<Output = Result<Response<T>, Status>>,
     {
-        let unavailable = |why| PeerError::Unavailable { service, why };
+        let unavailable = |why, busy| PeerError::Unavailable { service, why, busy };
         let pool = self
             .pool(service)
-            .ok_or_else(|| unavailable("this kind of instance has no pool to it".to_owned()))?;
+            .ok_or_else(|| unavailable("this kind of instance has no pool to it".to_owned(), false))?;
         let attempt = |link| {
             let answer = call(link);
             async move { answer.await.map(Response::into_inner).map_err(|status| NotOk(Box::new(status))) }
         };
         pool.call(options, attempt).await.map_err(|error| match error {
             CallError::Answered(NotOk(status)) => PeerError::Answered { service, status },
-            error => unavailable(error.to_string()),
+            error => {
+                let busy = matches!(&error, CallError::NoAnswer { busy: true, .. });
+                unavailable(error.to_string(), busy)
+            }
         })
     }
 

@@ -71,17 +71,23 @@ impl Flights {
 }
 
 impl Landing {
-    /// Gives everyone the outcome.
-    pub(crate) fn land(self, outcome: Outcome) {
+    /// Gives everyone who waits the outcome. Whoever comes from now on asks anew: the answer was
+    /// made before they came.
+    pub(crate) fn land(mut self, outcome: Outcome) {
+        self.close();
         self.outcome.send_replace(Some(outcome));
+    }
+
+    fn close(&mut self) {
+        if let Some(pair) = self.pair.take() {
+            self.flights.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&pair);
+        }
     }
 }
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        if let Some(pair) = &self.pair {
-            self.flights.0.lock().unwrap_or_else(PoisonError::into_inner).remove(pair);
-        }
+        self.close();
     }
 }
 
@@ -98,5 +104,51 @@ impl Flight {
     #[must_use]
     pub(crate) fn answers(&self, answer: &Answer, facts: &RequestFacts) -> bool {
         *self.facts == *facts || answer.reads.hold_for(facts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Wake, Waker};
+
+    use evergate_model::{NormalPath, RequestFacts};
+
+    use super::*;
+
+    /// Looks, in the moment that an outcome is given, whether its question can still be joined.
+    struct Look {
+        flights: Arc<Flights>,
+        pair: Pair,
+        found: Mutex<Option<bool>>,
+    }
+
+    impl Wake for Look {
+        fn wake(self: Arc<Self>) {
+            *self.found.lock().unwrap() = Some(self.flights.current(&self.pair).is_some());
+        }
+    }
+
+    #[test]
+    fn whoever_has_seen_an_answer_finds_no_question_on_its_way() {
+        let pair = Pair { token: [1; 32], resource: "wiki".parse().unwrap() };
+        let facts = Arc::new(RequestFacts {
+            method: "GET".to_owned(),
+            host: "wiki.example.com".parse().unwrap(),
+            path: NormalPath::new("/").unwrap(),
+            client: "192.0.2.7".parse().unwrap(),
+            access_point: "access-point1".parse().unwrap(),
+            headers: BTreeMap::new(),
+        });
+        let flights = Arc::new(Flights::default());
+        let (flight, landing) = flights.begin(&pair, facts, true);
+        assert!(flights.current(&pair).is_some());
+        let look = Arc::new(Look { flights, pair, found: Mutex::default() });
+        let waker = Waker::from(Arc::clone(&look));
+        let mut outcome = pin!(flight.outcome());
+        assert!(outcome.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        landing.land(Err(NoAnswer::Away("told to".to_owned())));
+        assert_eq!(*look.found.lock().unwrap(), Some(false));
     }
 }

@@ -2,18 +2,22 @@
 //! wire.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use evergate_failover::engine::State;
 use evergate_failover::shell::CallOptions;
+use evergate_failover::{Classify, Reach};
 use evergate_model::id::{Request, Session};
-use evergate_model::{Host, Id, Name, Reads, RequestFacts, Timestamp};
+use evergate_model::{Host, Id, Name, Reads, RequestFacts, Service, Timestamp};
+use evergate_process::link::{Link, reach_of_status};
 use evergate_wire::convert::{self, ConvertError};
 use evergate_wire::peers::{PeerError, Peers};
 use evergate_wire::proto::{self, decide_reply::Verdict};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use tonic::Code;
+use tonic::{Code, Status};
 
 use super::sessions::Revocation;
 
@@ -26,6 +30,19 @@ pub(crate) struct Question {
     pub(crate) resource: Name,
     /// The request.
     pub(crate) facts: RequestFacts,
+    /// How far revocations are known here: a permit by anyone who lies behind it is not taken.
+    pub(crate) known: i64,
+}
+
+/// What is known of the policy instances without asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// Someone serves.
+    Serving,
+    /// Nobody is known to serve, but someone may only be slow.
+    Doubtful,
+    /// Everybody refuses connections.
+    Away,
 }
 
 /// Policy's answer to a question.
@@ -91,6 +108,13 @@ pub(crate) enum NoAnswer {
     /// No policy instance could answer now.
     #[error("no policy instance could answer: {0}")]
     Away(String),
+    /// All who could have answered have too much to do.
+    #[error("policy is too busy: {0}")]
+    Busy(String),
+    /// All who answered lie behind in the revocation log: their permits might be for sessions that
+    /// have ended.
+    #[error("whoever answers lies behind in the revocation log")]
+    Behind,
     /// It answered that it will not: the request is at fault.
     #[error("policy refused: {0}")]
     Refused(String),
@@ -109,7 +133,12 @@ pub(crate) struct LogStep {
 }
 
 /// The revocation log from a position on, for as long as the stream stands.
-pub(crate) type LogStream = BoxStream<'static, LogStep>;
+pub(crate) struct LogStream {
+    /// Who sends it.
+    pub(crate) from: Name,
+    /// Its steps.
+    pub(crate) steps: BoxStream<'static, LogStep>,
+}
 
 /// A denial, to be audited.
 #[derive(Debug, Clone)]
@@ -142,8 +171,14 @@ pub(crate) trait Policy: Send + Sync + 'static {
     ) -> BoxFuture<'static, Result<Redeemed, NoAnswer>>;
     /// Ends the token's session.
     fn end_session(&self, token: String, host: Host) -> BoxFuture<'static, Result<(), NoAnswer>>;
-    /// The revocation log after this position.
-    fn follow_revocations(&self, after: i64) -> BoxFuture<'static, Result<LogStream, NoAnswer>>;
+    /// What is known of the instances now.
+    fn presence(&self) -> Presence;
+    /// The revocation log after this position; of another instance than `avoided`, if there is one.
+    fn follow_revocations(
+        &self,
+        after: i64,
+        avoided: Option<Name>,
+    ) -> BoxFuture<'static, Result<LogStream, NoAnswer>>;
     /// Which sessions were used, and when last.
     fn report_activity(
         &self,
@@ -155,6 +190,9 @@ pub(crate) trait Policy: Send + Sync + 'static {
 
 impl From<PeerError> for NoAnswer {
     fn from(error: PeerError) -> Self {
+        if error.is_busy() {
+            return Self::Busy(error.to_string());
+        }
         match error.code() {
             Code::NotFound => Self::Unknown(error.to_string()),
             Code::InvalidArgument | Code::FailedPrecondition | Code::Unauthenticated => {
@@ -180,13 +218,26 @@ impl Policy for Peers {
             facts: Some(convert::request_facts_to_proto(&question.facts)),
             token_is_for_portal: false,
         };
+        let known = question.known;
         Box::pin(async move {
+            let is_behind = Arc::new(AtomicBool::new(false));
             let call = |mut client: proto::policy_client::PolicyClient<_>| {
-                let request = request.clone();
-                async move { client.decide(request).await }
+                let (request, is_behind) = (request.clone(), Arc::clone(&is_behind));
+                async move {
+                    let reply = client.decide(request).await?;
+                    let is_permit = matches!(reply.get_ref().verdict, Some(Verdict::Permit(_)));
+                    if is_permit && reply.get_ref().log_position < known {
+                        is_behind.store(true, Ordering::Relaxed);
+                        return Err(passed_over("it lies behind in the revocation log"));
+                    }
+                    Ok(reply)
+                }
             };
-            let reply = peers.policy(CallOptions::READ.within(limit), call).await?;
-            Ok(answer(reply)?)
+            match peers.policy(CallOptions::READ.within(limit), call).await {
+                Ok(reply) => Ok(answer(reply)?),
+                Err(error) if error.is_busy() && is_behind.load(Ordering::Relaxed) => Err(NoAnswer::Behind),
+                Err(error) => Err(error.into()),
+            }
         })
     }
 
@@ -227,16 +278,48 @@ impl Policy for Peers {
         })
     }
 
-    fn follow_revocations(&self, after: i64) -> BoxFuture<'static, Result<LogStream, NoAnswer>> {
+    fn presence(&self) -> Presence {
+        let states = self.pool(Service::Policy).map(|pool| pool.status().candidates).unwrap_or_default();
+        let is_any = |wanted: &[State]| states.iter().any(|candidate| wanted.contains(&candidate.state));
+        if is_any(&[State::Up, State::Draining]) {
+            Presence::Serving
+        } else if is_any(&[State::Suspect]) {
+            Presence::Doubtful
+        } else {
+            Presence::Away
+        }
+    }
+
+    fn follow_revocations(
+        &self,
+        after: i64,
+        avoided: Option<Name>,
+    ) -> BoxFuture<'static, Result<LogStream, NoAnswer>> {
         let peers = self.clone();
         Box::pin(async move {
-            let stream = peers
-                .policy(CallOptions::READ, |mut client| async move {
-                    client.follow_revocations(proto::FollowRevocationsRequest { after }).await
-                })
-                .await?;
+            let pool =
+                peers.pool(Service::Policy).ok_or_else(|| NoAnswer::Away("there is no pool".to_owned()))?;
+            // Passed over once: where there is no other, it is better than nobody.
+            let mut avoided = avoided;
+            let call = |link: Link| {
+                let from = link.peer().instance.clone();
+                let is_avoided = avoided.take_if(|avoided| *avoided == from).is_some();
+                async move {
+                    if is_avoided {
+                        return Err(NotOk(Box::new(passed_over("it has been silent"))));
+                    }
+                    let mut client = proto::policy_client::PolicyClient::new(link);
+                    match client.follow_revocations(proto::FollowRevocationsRequest { after }).await {
+                        Ok(stream) => Ok((from, stream.into_inner())),
+                        Err(status) => Err(NotOk(Box::new(status))),
+                    }
+                }
+            };
+            let opened = pool.call(CallOptions::READ, call).await;
+            let (from, stream) = opened.map_err(|error| NoAnswer::Away(error.to_string()))?;
             // A step that cannot be read ends the stream, as a break does: it is asked for again.
-            Ok(stream.scan((), |(), batch| std::future::ready(batch.ok().and_then(log_step))).boxed())
+            let steps = stream.scan((), |(), batch| std::future::ready(batch.ok().and_then(log_step)));
+            Ok(LogStream { from, steps: steps.boxed() })
         })
     }
 
@@ -272,6 +355,22 @@ impl Policy for Peers {
             peers.policy(CallOptions::WRITE, call).await?;
             Ok(())
         })
+    }
+}
+
+/// Makes the pool ask the next instance, as if this one had said that it was busy: it is not down.
+fn passed_over(why: &'static str) -> Status {
+    Status::resource_exhausted(why)
+}
+
+/// A gRPC answer other than OK, which knows whether it is an answer at all.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {}", .0.code(), .0.message())]
+struct NotOk(Box<Status>);
+
+impl Classify for NotOk {
+    fn reach(&self) -> Reach {
+        reach_of_status(&self.0)
     }
 }
 

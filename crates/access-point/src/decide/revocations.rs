@@ -54,20 +54,40 @@ impl Log {
     }
 }
 
-/// Follows until dropped: reopens the stream, at another instance, when it breaks or falls silent.
+/// Follows until dropped: reopens the stream when it breaks, and at another instance when it falls
+/// silent, be the silent one alive or not.
 pub(crate) async fn follow(policy: Arc<dyn Policy>, log: Arc<Log>, sessions: Arc<Sessions>, clock: Clock) {
+    let mut avoided = None;
     loop {
-        match policy.follow_revocations(log.position()).await {
-            Ok(stream) => read(stream, &log, &sessions, &clock).await,
+        match policy.follow_revocations(log.position(), avoided.take()).await {
+            Ok(stream) => {
+                let from = stream.from.clone();
+                if read(stream, &log, &sessions, &clock).await == End::Silent {
+                    tracing::info!(instance = %from, "the revocation log is silent; following another instance");
+                    avoided = Some(from);
+                    continue;
+                }
+            }
             Err(error) => tracing::debug!(%error, "the revocation log cannot be followed"),
         }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-async fn read(mut stream: LogStream, log: &Log, sessions: &Sessions, clock: &Clock) {
-    while let Ok(Some(step)) = tokio::time::timeout(SILENCE, stream.next()).await {
-        log.take(step, sessions, clock.now());
+/// How a stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Broken,
+    Silent,
+}
+
+async fn read(mut stream: LogStream, log: &Log, sessions: &Sessions, clock: &Clock) -> End {
+    loop {
+        match tokio::time::timeout(SILENCE, stream.steps.next()).await {
+            Ok(Some(step)) => log.take(step, sessions, clock.now()),
+            Ok(None) => return End::Broken,
+            Err(_) => return End::Silent,
+        }
     }
 }
 

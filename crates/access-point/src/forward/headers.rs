@@ -8,6 +8,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::accept::connection_tokens;
 use crate::identify::cookies;
 
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+
 /// Headers that concern one connection only, or that only we may set.
 fn is_ours_or_hop_by_hop(name: &str) -> bool {
     matches!(
@@ -82,8 +84,8 @@ pub(crate) fn prepare_page_request(headers: &mut HeaderMap, told: Told<'_>) {
     }
 }
 
-/// Makes the head of a server's answer that of the answer to the client; a server cannot set our
-/// cookies.
+/// Makes the head of a server's answer that of the answer to the client; a server can neither set
+/// nor clear our cookies.
 pub(crate) fn prepare_answer(headers: &mut HeaderMap) {
     remove_named_in_connection(headers);
     remove_if(headers, |name| {
@@ -108,6 +110,23 @@ pub(crate) fn prepare_answer(headers: &mut HeaderMap) {
         for value in kept {
             headers.append(name.clone(), value);
         }
+    }
+    keep_cookies(headers);
+}
+
+/// Takes out of `Clear-Site-Data` what would end our session in the browser, on all hosts of the
+/// domain (W3C Clear Site Data, section 3.1): `"cookies"`, and `"*"`, which means everything.
+fn keep_cookies(headers: &mut HeaderMap) {
+    let http::header::Entry::Occupied(entry) = headers.entry(CLEAR_SITE_DATA) else { return };
+    let (name, values) = entry.remove_entry_mult();
+    let kept: Vec<String> = values
+        .filter_map(|value| value.to_str().ok().map(str::to_owned))
+        .flat_map(|value| value.split(',').map(|part| part.trim().to_owned()).collect::<Vec<_>>())
+        .filter(|part| !part.contains('*') && !part.to_ascii_lowercase().contains("cookies"))
+        .filter(|part| !part.is_empty())
+        .collect();
+    if let Some(value) = HeaderValue::try_from(kept.join(", ")).ok().filter(|value| !value.is_empty()) {
+        headers.insert(name, value);
     }
 }
 
@@ -226,5 +245,23 @@ mod tests {
         let cookies: Vec<_> = headers.get_all(SET_COOKIE).iter().collect();
         assert_eq!(cookies, ["a=1", "b=2"]);
         assert!(!headers.contains_key("connection"));
+    }
+
+    #[test]
+    fn a_server_cannot_clear_our_cookies() {
+        for (sent, kept) in [
+            (&["\"cache\", \"cookies\", \"storage\""][..], Some("\"cache\", \"storage\"")),
+            (&["\"cookies\"", "\"*\""], None),
+            (&["\"Cookies\"", "\"cache\""], Some("\"cache\"")),
+            (&["\"storage\""], Some("\"storage\"")),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in sent {
+                headers.append(CLEAR_SITE_DATA, HeaderValue::from_static(value));
+            }
+            prepare_answer(&mut headers);
+            let left: Vec<_> = headers.get_all(CLEAR_SITE_DATA).iter().collect();
+            assert_eq!(left, kept.into_iter().collect::<Vec<_>>(), "{sent:?}");
+        }
     }
 }

@@ -120,7 +120,7 @@ pub(crate) async fn deliver(spool: Arc<Spool>, policy: Arc<dyn Policy>) {
                 tracing::error!(reason, denials = batch.len(), "denials were not taken for the audit log");
                 spool.delivered(&batch);
             }
-            Err(NoAnswer::Away(_)) => tokio::time::sleep(RETRY).await,
+            Err(NoAnswer::Away(_) | NoAnswer::Busy(_) | NoAnswer::Behind) => tokio::time::sleep(RETRY).await,
         }
     }
 }

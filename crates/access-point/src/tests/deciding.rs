@@ -1,17 +1,18 @@
 //! Permits: who gets one, for how long, and what happens when nobody can say.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use evergate_model::reads::{HeaderRead, PathRead};
 use evergate_model::{Period, Reads};
-use tokio::sync::Semaphore;
+use evergate_process::Clock;
+use evergate_process::clock::ManualClock;
+use tokio::time::Instant;
 
 use super::application::Application;
 use super::client::{Client, get};
 use super::kit::{AccessPoint, Plan, session, until};
 use super::policy::{answer, permit};
-use crate::decide::policy::{Answer, AnswerVerdict, NoAnswer};
+use crate::decide::policy::{Answer, AnswerVerdict, NoAnswer, Presence};
 
 async fn ask(access_point: &AccessPoint, path: &str, lines: &str) -> u16 {
     Client::connect(access_point.address).await.ask(&get(path, lines)).await.status
@@ -78,12 +79,14 @@ async fn denials_are_never_kept_and_are_audited() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_denial_takes_the_permit_back_also_from_grace() {
+    let hands = ManualClock::new(Clock::system().now());
     let (_application, access_point) = with_application(|plan| {
-        plan.permit_cache = Period::from_milliseconds(1);
+        (plan.permit_cache, plan.clock) = (Period::from_seconds(1), hands.clock());
     })
     .await;
     let cookie = access_point.cookie(1);
     assert_eq!(ask(&access_point, "/", &cookie).await, 200);
+    hands.advance(Duration::from_secs(1));
     access_point.policy.say(Ok(answer(AnswerVerdict::Deny("no".to_owned()), Reads::default())));
     assert_eq!(ask(&access_point, "/", &cookie).await, 403);
     access_point.policy.go_away();
@@ -105,14 +108,13 @@ async fn without_a_cache_policy_is_asked_every_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_comes_while_a_question_is_on_its_way_waits_for_its_answer() {
     let (_application, access_point) = with_application(|_| ()).await;
-    let gate = Arc::clone(&access_point.policy.gate);
-    gate.forget_permits(Semaphore::MAX_PERMITS);
+    access_point.policy.hang();
     let cookie = access_point.cookie(1);
     let requests = (0..20).map(|_| ask(&access_point, "/", &cookie));
     let all = futures_util::future::join_all(requests);
     let open = async {
         until("one asked", || access_point.policy.asked() == 1).await;
-        gate.add_permits(1000);
+        access_point.policy.wake();
     };
     let (statuses, ()) = tokio::join!(all, open);
     assert!(statuses.iter().all(|status| *status == 200));
@@ -138,13 +140,12 @@ async fn with_policy_away_seen_permits_are_repeated_and_first_visits_are_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn grace_of_nothing_is_no_grace() {
     let (_application, access_point) = with_application(|plan| {
-        (plan.permit_cache, plan.grace) = (Period::from_milliseconds(1), Period::default());
+        (plan.permit_cache, plan.grace) = (Period::default(), Period::default());
     })
     .await;
     let cookie = access_point.cookie(1);
     assert_eq!(ask(&access_point, "/", &cookie).await, 200);
     access_point.policy.go_away();
-    tokio::time::sleep(Duration::from_millis(2)).await;
     assert_eq!(ask(&access_point, "/", &cookie).await, 503);
 }
 
@@ -209,4 +210,103 @@ async fn a_resource_that_policy_has_not_heard_of_yet_is_asked_for_again() {
     };
     let (status, ()) = tokio::join!(ask(&access_point, "/", ""), hears);
     assert_eq!(status, 200);
+}
+
+/// Without a cache, and seen: only grace can stand in.
+async fn seen_without_cache() -> (Application, AccessPoint, String) {
+    let (application, access_point) = with_application(|plan| plan.permit_cache = Period::default()).await;
+    let cookie = access_point.cookie(1);
+    assert_eq!(ask(&access_point, "/", &cookie).await, 200);
+    (application, access_point, cookie)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_all_of_policy_known_to_be_down_grace_answers_without_asking() {
+    let (_application, access_point, cookie) = seen_without_cache().await;
+    access_point.policy.go_away();
+    access_point.policy.be(Presence::Away);
+    for _ in 0..5 {
+        assert_eq!(ask(&access_point, "/", &cookie).await, 200);
+    }
+    assert_eq!(access_point.policy.asked(), 1, "heartbeats find whoever comes back");
+    access_point.policy.be(Presence::Serving);
+    access_point.policy.say(Ok(answer(AnswerVerdict::Deny("no".to_owned()), Reads::default())));
+    assert_eq!(ask(&access_point, "/", &cookie).await, 403, "it heals by itself");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_all_of_policy_hung_requests_wait_less_than_half_a_second_and_later_ones_not_at_all() {
+    let (_application, access_point, cookie) = seen_without_cache().await;
+    access_point.policy.hang();
+    let begun = Instant::now();
+    assert_eq!(ask(&access_point, "/", &cookie).await, 200);
+    let waited = begun.elapsed();
+    assert!(Duration::from_millis(290) < waited && waited < Duration::from_secs(1), "{waited:?}");
+    access_point.policy.be(Presence::Doubtful);
+    assert_eq!(ask(&access_point, "/", &cookie).await, 200);
+    let asked = access_point.policy.asked();
+    let begun = Instant::now();
+    for _ in 0..20 {
+        assert_eq!(ask(&access_point, "/", &cookie).await, 200);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    until("asked aside", || access_point.policy.asked() > asked).await;
+    assert_eq!(access_point.policy.asked(), asked + 1, "one question at a time while nobody answers");
+    // What it says when it wakes binds, although nobody waited for it.
+    access_point.policy.say(Ok(answer(AnswerVerdict::Deny("no".to_owned()), Reads::default())));
+    access_point.policy.wake();
+    let denied = async { while ask(&access_point, "/", &cookie).await != 403 {} };
+    tokio::time::timeout(Duration::from_secs(5), denied).await.expect("it heals by itself");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_policy_is_not_away_and_grace_does_not_stand_in_for_it() {
+    let (_application, access_point, cookie) = seen_without_cache().await;
+    access_point.policy.say(Err(NoAnswer::Busy("told to".to_owned())));
+    let mut client = Client::connect(access_point.address).await;
+    let refused = client.ask(&get("/", &cookie)).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, "2"));
+    assert_eq!(access_point.policy.asked(), 2, "not asked again");
+    access_point.policy.say(Ok(permit(Reads::default())));
+    assert_eq!(ask(&access_point, "/", &cookie).await, 200, "and not taken to be silent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grace_ends_with_its_time_and_with_the_session() {
+    let hands = ManualClock::new(Clock::system().now());
+    let (_application, access_point) = with_application(|plan| {
+        (plan.permit_cache, plan.clock) = (Period::default(), hands.clock());
+        plan.grace = Period::from_seconds(2 * 3600);
+    })
+    .await;
+    let (short, long) = (access_point.cookie(1), access_point.cookie_of_hours(2, 3));
+    for cookie in [&short, &long] {
+        assert_eq!(ask(&access_point, "/", cookie).await, 200);
+    }
+    access_point.policy.go_away();
+    access_point.policy.be(Presence::Away);
+    hands.advance(Duration::from_secs(3599));
+    assert_eq!(ask(&access_point, "/", &short).await, 200);
+    hands.advance(Duration::from_secs(1));
+    assert_eq!(ask(&access_point, "/", &short).await, 503, "its session is over");
+    hands.advance(Duration::from_secs(3599));
+    assert_eq!(ask(&access_point, "/", &long).await, 200);
+    hands.advance(Duration::from_secs(1));
+    assert_eq!(ask(&access_point, "/", &long).await, 503, "grace is over");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_revocation_log_is_followed_at_another_instance() {
+    let (_application, access_point) = with_application(|_| ()).await;
+    let cookie = access_point.cookie(1);
+    assert_eq!(ask(&access_point, "/", &cookie).await, 200);
+    let policy = &access_point.policy;
+    policy.silent.lock().unwrap().push("policy1");
+    // The stream that stands breaks, and the next one says nothing.
+    policy.break_log();
+    until("policy2 is followed", || policy.followed.lock().unwrap().ends_with(&["policy1", "policy2"])).await;
+    policy.revoke(session(1));
+    until("the revocation is heard", || access_point.shared.decider.log.position() == 1).await;
+    policy.say(Ok(answer(AnswerVerdict::SignIn, Reads::default())));
+    assert_eq!(ask(&access_point, "/", &cookie).await, 401);
 }

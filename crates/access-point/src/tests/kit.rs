@@ -54,6 +54,8 @@ pub(crate) struct Plan {
     pub(crate) permit_cache: Period,
     pub(crate) grace: Period,
     pub(crate) settings: Settings,
+    pub(crate) clock: Clock,
+    pub(crate) pages: Arc<dyn Pages>,
     pub(crate) certificates: Vec<ListenerCertificate>,
 }
 
@@ -69,6 +71,8 @@ impl Plan {
                 drain_idle: Duration::from_millis(100),
                 ..Settings::default()
             },
+            clock: Clock::system(),
+            pages: Arc::new(NoPages),
             certificates: Vec::new(),
         }
     }
@@ -78,9 +82,9 @@ impl Plan {
         let signer = Ed25519KeyPair::generate().unwrap();
         let policy = Arc::new(ToldPolicy::default());
         let dynamic: Arc<dyn Policy> = policy.clone();
-        let (clock, lifecycle, readiness) = (Clock::system(), Lifecycle::new(), Readiness::starting());
+        let (lifecycle, readiness) = (Lifecycle::new(), Readiness::starting());
         readiness.started();
-        let snapshot = snapshot(&self, &signer);
+        let (snapshot, clock) = (snapshot(&self, &signer), self.clock);
         let shared = Arc::new(Shared {
             site: ArcSwap::from_pointee(Site::from_snapshot(&snapshot, None, &clock).unwrap()),
             decider: Arc::new(Decider::new(Arc::clone(&dynamic), clock.clone(), lifecycle.clone())),
@@ -102,8 +106,7 @@ impl Plan {
             TlsAcceptor::from(certificates.server_config().unwrap())
         });
         let listeners = [Listener { socket, is_shared: true }];
-        start_threads(&lifecycle, &listeners, tls, &shared, Arc::new(NoPages), &Arc::new(self.settings))
-            .unwrap();
+        start_threads(&lifecycle, &listeners, tls, &shared, self.pages, &Arc::new(self.settings)).unwrap();
         AccessPoint { address, policy, shared, lifecycle, signer }
     }
 }
@@ -122,8 +125,12 @@ impl Pages for NoPages {
 }
 
 impl AccessPoint {
-    /// A token for the session `number` at `wiki.example.com`.
+    /// A token for the session `number` at `wiki.example.com`, which lasts an hour.
     pub(crate) fn token(&self, number: u8) -> String {
+        self.token_of_hours(number, 1)
+    }
+
+    fn token_of_hours(&self, number: u8, hours: u64) -> String {
         let now = self.shared.clock.now();
         let facts = SessionFacts {
             session: session(number),
@@ -133,7 +140,7 @@ impl AccessPoint {
             groups: Vec::new(),
             factors: Vec::new(),
             opened_at: now,
-            ends_at: now.plus(Duration::from_secs(3600)),
+            ends_at: now.plus(Duration::from_secs(hours * 3600)),
         };
         let claims = Claims {
             host: "wiki.example.com".parse().unwrap(),
@@ -150,7 +157,12 @@ impl AccessPoint {
 
     /// The `Cookie` header of that session.
     pub(crate) fn cookie(&self, number: u8) -> String {
-        format!("Cookie: __Host-evergate={}\r\n", self.token(number))
+        self.cookie_of_hours(number, 1)
+    }
+
+    /// The same of a session that lasts so long.
+    pub(crate) fn cookie_of_hours(&self, number: u8, hours: u64) -> String {
+        format!("Cookie: __Host-evergate={}\r\n", self.token_of_hours(number, hours))
     }
 }
 

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use evergate_model::id::{Request, Session};
-use evergate_model::{Host, Id, Reads, Timestamp};
+use evergate_model::{Host, Id, Name, Reads, Timestamp};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::{Semaphore, watch};
 
 use crate::decide::policy::{
-    Answer, AnswerVerdict, Denial, LogStep, LogStream, NoAnswer, Policy, Question, Redeemed, User,
+    Answer, AnswerVerdict, Denial, LogStep, LogStream, NoAnswer, Policy, Presence, Question, Redeemed, User,
 };
 use crate::decide::sessions::Revocation;
 
@@ -22,7 +22,15 @@ pub(crate) struct ToldPolicy {
     pub(crate) asked: AtomicU32,
     /// Questions pass while there are permits.
     pub(crate) gate: Arc<Semaphore>,
+    /// What its instances are taken to be.
+    pub(crate) presence: Mutex<Presence>,
     pub(crate) log: watch::Sender<LogStep>,
+    /// Ends the streams that stand, by being sent to.
+    broken: watch::Sender<()>,
+    /// The instances whose revocation log says nothing.
+    pub(crate) silent: Mutex<Vec<&'static str>>,
+    /// From whom the log was followed, in order.
+    pub(crate) followed: Mutex<Vec<&'static str>>,
     pub(crate) audited: Mutex<Vec<Denial>>,
     pub(crate) redeemed: Mutex<Vec<(String, String, Vec<u8>)>>,
     pub(crate) ended: Mutex<Vec<String>>,
@@ -35,7 +43,11 @@ impl Default for ToldPolicy {
             says: Mutex::new(Ok(permit(Reads::default()))),
             asked: AtomicU32::new(0),
             gate: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+            presence: Mutex::new(Presence::Serving),
             log: watch::Sender::new(LogStep { revocations: Vec::new(), position: 0 }),
+            broken: watch::Sender::new(()),
+            silent: Mutex::default(),
+            followed: Mutex::default(),
             audited: Mutex::default(),
             redeemed: Mutex::default(),
             ended: Mutex::default(),
@@ -70,8 +82,27 @@ impl ToldPolicy {
         self.say(Err(NoAnswer::Away("told to".to_owned())));
     }
 
+    pub(crate) fn be(&self, presence: Presence) {
+        *self.presence.lock().unwrap() = presence;
+    }
+
+    /// From now on takes questions and answers none.
+    pub(crate) fn hang(&self) {
+        self.gate.forget_permits(Semaphore::MAX_PERMITS);
+    }
+
+    /// Answers all that it was asked, and asked from now on.
+    pub(crate) fn wake(&self) {
+        self.gate.add_permits(1 << 20);
+    }
+
     pub(crate) fn asked(&self) -> u32 {
         self.asked.load(Ordering::SeqCst)
+    }
+
+    /// Ends the revocation streams that stand.
+    pub(crate) fn break_log(&self) {
+        self.broken.send_replace(());
     }
 
     pub(crate) fn revoke(&self, session: Id<Session>) {
@@ -115,8 +146,21 @@ impl Policy for ToldPolicy {
         Box::pin(async { Ok(()) })
     }
 
-    /// All of the log at each change, and a beat besides.
-    fn follow_revocations(&self, _: i64) -> BoxFuture<'static, Result<LogStream, NoAnswer>> {
+    fn presence(&self) -> Presence {
+        *self.presence.lock().unwrap()
+    }
+
+    /// All of the log at each change, and a beat besides: of the first of two instances that is not
+    /// avoided.
+    fn follow_revocations(
+        &self,
+        _: i64,
+        avoided: Option<Name>,
+    ) -> BoxFuture<'static, Result<LogStream, NoAnswer>> {
+        let is_avoided = |name: &str| avoided.as_ref().is_some_and(|avoided| avoided.as_str() == name);
+        let from = if is_avoided("policy1") { "policy2" } else { "policy1" };
+        self.followed.lock().unwrap().push(from);
+        let is_silent = self.silent.lock().unwrap().contains(&from);
         let log = self.log.subscribe();
         let steps = futures_util::stream::unfold((log, true), |(mut log, is_first)| async move {
             if !is_first {
@@ -128,7 +172,11 @@ impl Policy for ToldPolicy {
             let step = log.borrow_and_update().clone();
             Some((step, (log, false)))
         });
-        Box::pin(async move { Ok(steps.boxed()) })
+        let mut broken = self.broken.subscribe();
+        let until_broken = async move { drop(broken.changed().await) };
+        let steps = if is_silent { futures_util::stream::pending().boxed() } else { steps.boxed() };
+        let steps = steps.take_until(until_broken).boxed();
+        Box::pin(async move { Ok(LogStream { from: from.parse().unwrap(), steps }) })
     }
 
     fn report_activity(

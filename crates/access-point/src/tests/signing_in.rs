@@ -100,10 +100,12 @@ async fn signing_out_ends_the_session_and_only_by_post_from_here() {
         )
     };
     assert_eq!(ask(&access_point, &get("/.evergate/sign-out", &cookie)).await.status, 200);
-    let elsewhere = post(&format!("{cookie}Sec-Fetch-Site: cross-site\r\n"));
-    assert_eq!(ask(&access_point, &elsewhere).await.status, 403);
+    for site in ["cross-site", "same-site"] {
+        let elsewhere = post(&format!("{cookie}Sec-Fetch-Site: {site}\r\n"));
+        assert_eq!(ask(&access_point, &elsewhere).await.status, 403, "{site}");
+    }
     assert!(access_point.policy.ended.lock().unwrap().is_empty());
-    let out = ask(&access_point, &post(&cookie)).await;
+    let out = ask(&access_point, &post(&format!("{cookie}Sec-Fetch-Site: same-origin\r\n"))).await;
     assert_eq!((out.status, out.header("location")), (303, "https://portal.example.com:8443/"));
     assert!(
         out.header("set-cookie").starts_with("__Host-evergate=; ")

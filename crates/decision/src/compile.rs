@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use evergate_model::configuration::Resource;
 use evergate_model::{Configuration, Name};
 
-use crate::lexer;
 use crate::limits;
 use crate::lowering::Lowering;
 use crate::parser::check_prefix;
 use crate::prefixes::Prefixes;
-use crate::problem::{Place, RuleProblem};
+use crate::problem::{Place, Position, RuleProblem};
 use crate::program::Program;
 use crate::references;
 use crate::rule::Rule;
@@ -32,17 +31,8 @@ pub(crate) fn compile(configuration: &Configuration) -> Result<RuleSet, Vec<Rule
         let made = compiler.resource(name, resource, global);
         resources.extend(made.map(|prefixes| (name.clone(), prefixes)));
     }
-    let Lowering { terms, sources, mut problems, .. } = compiler.lowering;
-    if problems.is_empty() {
-        return Ok(RuleSet { sources, terms, resources });
-    }
-    let hidden = problems.len().saturating_sub(limits::PROBLEMS);
-    problems.truncate(limits::PROBLEMS);
-    if hidden > 0 {
-        let message = format!("{hidden} more problems");
-        problems.push(RuleProblem::new(&Place::Configuration, None, message));
-    }
-    Err(problems)
+    let Lowering { terms, sources, problems, .. } = compiler.lowering;
+    problems.into_all().map_or(Ok(RuleSet { sources, terms, resources }), Err)
 }
 
 struct Compiler {
@@ -66,8 +56,8 @@ impl Compiler {
             let names: Vec<String> =
                 circle.iter().chain(circle.first()).take(20).map(|name| format!("`{name}`")).collect();
             let message = format!("the rules refer to each other in a circle: {}", names.join(" -> "));
-            let column = lexer::column(&rule.text, begin.start);
-            self.problem(&Place::Rule(first.clone()), Some(column), message);
+            let at = Position::of(&rule.text, begin.start);
+            self.problem(&Place::Rule(first.clone()), Some(at), message);
         }
         for name in order.names {
             let Some(rule) = rules.get(name) else { continue };
@@ -153,11 +143,11 @@ impl Compiler {
             Ok(rule) => return Some(rule),
             Err(error) => error,
         };
-        self.problem(place, Some(problem.column), problem.message);
+        self.problem(place, Some(problem.at), problem.message);
         None
     }
 
-    fn problem(&mut self, place: &Place, column: Option<usize>, message: String) {
-        self.lowering.problems.push(RuleProblem::new(place, column, message));
+    fn problem(&mut self, place: &Place, at: Option<Position>, message: String) {
+        self.lowering.problems.add(|| RuleProblem::new(place, at, message));
     }
 }

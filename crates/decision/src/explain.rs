@@ -4,7 +4,7 @@ use std::fmt;
 
 use evergate_model::verdict::Decision;
 
-use crate::problem::Place;
+use crate::problem::{Place, Position};
 use crate::value::Outcome;
 
 /// A decision, and each factor and condition that was looked at.
@@ -23,8 +23,8 @@ pub struct ExplainedTerm {
     pub text: String,
     /// Which text it stands in.
     pub place: Place,
-    /// Where in it, counted from 1.
-    pub column: usize,
+    /// Where in it.
+    pub at: Position,
     /// What became of it.
     pub outcome: TermOutcome,
 }

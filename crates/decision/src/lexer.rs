@@ -1,7 +1,7 @@
 //! Cuts the text of a rule into words, strings and marks.
 
 use crate::limits;
-use crate::problem::SyntaxError;
+use crate::problem::{Position, SyntaxError};
 use crate::rule::Span;
 
 /// One piece of a rule's text.
@@ -30,7 +30,7 @@ pub(crate) struct Token<'a> {
 pub(crate) fn tokens(text: &str) -> Result<Vec<Token<'_>>, SyntaxError> {
     if text.len() > limits::TEXT {
         let message = format!("the rule is longer than {} bytes", limits::TEXT);
-        return Err(SyntaxError { column: 1, message });
+        return Err(SyntaxError { at: Position::START, message });
     }
     let mut tokens = Vec::new();
     let mut rest = text;
@@ -49,7 +49,7 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<Token<'_>>, SyntaxError> {
             }
             c => {
                 let message = format!("`{}` has no meaning in a rule", c.escape_default());
-                return Err(SyntaxError { column: column(text, start), message });
+                return Err(SyntaxError { at: Position::of(text, start), message });
             }
         };
         tokens.push(Token { piece, span: Span { start, end: start + length } });
@@ -74,20 +74,25 @@ fn string(text: &str, start: usize) -> Result<(Piece<'_>, usize), SyntaxError> {
                 let escaped = characters.next_if(|(_, next)| matches!(next, '"' | '\\'));
                 content.push(escaped.map_or('\\', |(_, next)| next));
             }
-            c if c.is_control() => {
-                let message = format!("a string cannot hold `{}`", c.escape_default());
-                return Err(SyntaxError { column: column(text, start + at), message });
+            c if c.is_control() || is_deceptive(c) => {
+                let message = format!("a string cannot hold `{}`", c.escape_unicode());
+                return Err(SyntaxError { at: Position::of(text, start + at), message });
             }
             c => content.push(c),
         }
     }
     let message = "the string that begins here has no closing `\"`".to_owned();
-    Err(SyntaxError { column: column(text, start), message })
+    Err(SyntaxError { at: Position::of(text, start), message })
 }
 
-/// The column of the character at a byte offset, counted from 1.
-pub(crate) fn column(text: &str, offset: usize) -> usize {
-    text.get(..offset).map_or(1, |before| before.chars().count() + 1)
+/// Whether a character cannot be seen, or changes the order in which others are: a rule that holds one would say
+/// something else than whoever reads it sees (CVE-2021-42574). The joiners of several scripts are none of these.
+const fn is_deceptive(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 #[cfg(test)]
@@ -116,8 +121,25 @@ mod tests {
     #[test]
     fn what_cannot_be_cut_is_refused_at_its_column() {
         for (text, column) in [("a é", 3), ("å", 1), ("a \"open", 3), ("a \"x\ny\"", 5), ("a \u{7}", 3)] {
-            assert_eq!(tokens(text).unwrap_err().column, column, "{text:?}");
+            assert_eq!(tokens(text).unwrap_err().at, Position { line: 1, column }, "{text:?}");
         }
         assert!(tokens(&"a".repeat(limits::TEXT + 1)).is_err());
+    }
+
+    #[test]
+    fn a_place_in_a_rule_of_several_lines_is_its_line_and_column() {
+        let error = tokens("a\r\n  and å").unwrap_err();
+        assert_eq!(error.at, Position { line: 2, column: 7 });
+        assert!(error.to_string().starts_with("line 2, column 7: "), "{error}");
+    }
+
+    #[test]
+    fn a_string_holds_no_character_that_hides_or_turns_others_round() {
+        for hidden in ['\u{200b}', '\u{202e}', '\u{2066}', '\u{feff}', '\u{ad}', '\u{e0041}'] {
+            let error = tokens(&format!("\"st{hidden}aff\"")).unwrap_err();
+            assert_eq!(error.at.column, 4);
+            assert!(error.message.contains(&hidden.escape_unicode().to_string()), "{error}");
+        }
+        assert_eq!(pieces("\"می\u{200c}خواهم 東京 ß\"").len(), 1, "letters and joiners of all scripts");
     }
 }

@@ -27,6 +27,6 @@ mod value;
 mod window;
 
 pub use explain::Explanation;
-pub use problem::{Place, RuleProblem, SyntaxError};
+pub use problem::{Place, Position, RuleProblem, SyntaxError};
 pub use rule::Rule;
 pub use rule_set::RuleSet;

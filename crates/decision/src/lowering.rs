@@ -9,9 +9,8 @@ use jiff::tz::TimeZoneDatabase;
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::condition::Condition;
-use crate::lexer;
 use crate::limits;
-use crate::problem::{Place, RuleProblem};
+use crate::problem::{Place, Position, Problems, RuleProblem};
 use crate::program::{Step, Term, Test};
 use crate::rule::{self, Expression, Rule, Span};
 use crate::window::Window;
@@ -28,7 +27,7 @@ pub(crate) struct Lowering {
     pub(crate) steps: Vec<Step>,
     pub(crate) terms: Vec<Term>,
     pub(crate) sources: Vec<Source>,
-    pub(crate) problems: Vec<RuleProblem>,
+    pub(crate) problems: Problems,
     /// The last step of each named rule; `None` for one that is wrong itself.
     pub(crate) named: BTreeMap<Name, Option<usize>>,
     /// Of each step: whether it, or one that it uses, is a factor.
@@ -44,7 +43,7 @@ impl Lowering {
             steps: Vec::new(),
             terms: Vec::new(),
             sources: Vec::new(),
-            problems: Vec::new(),
+            problems: Problems::default(),
             named: BTreeMap::new(),
             asks: Vec::new(),
             patterns: BTreeMap::new(),
@@ -62,8 +61,10 @@ impl Lowering {
     /// Reports what is wrong at a place in the text looked at last.
     fn report(&mut self, span: Span, message: String) {
         if let Some(source) = self.sources.last() {
-            let column = lexer::column(&source.text, span.start);
-            self.problems.push(RuleProblem::new(&source.place, Some(column), message));
+            self.problems.add(|| {
+                let at = Position::of(&source.text, span.start);
+                RuleProblem::new(&source.place, Some(at), message)
+            });
         }
     }
 

@@ -1,14 +1,16 @@
 //! Reads the text of a rule: recursive descent, one function per line of the grammar.
 
+use std::net::IpAddr;
+
 use evergate_model::factor::{Factor, RESERVED_WORDS, WantedFactor};
 use evergate_model::path::without_parameters;
 use evergate_model::{Name, NormalPath, Period};
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use crate::condition::Condition;
 use crate::lexer::{self, Piece, Token};
 use crate::limits;
-use crate::problem::SyntaxError;
+use crate::problem::{Position, SyntaxError};
 use crate::rule::{Expression, Span, Term};
 
 type Parsed<T> = Result<T, SyntaxError>;
@@ -176,11 +178,8 @@ impl<'a> Parser<'a> {
 
     fn network(&mut self) -> Parsed<IpNet> {
         self.word_as("a network such as `10.0.0.0/8`", |word| {
-            let network = word
-                .parse()
-                .ok()
-                .or_else(|| word.parse().ok().map(|address: std::net::IpAddr| IpNet::from(address)));
-            network.map(|network: IpNet| network.trunc())
+            let network: IpNet = word.parse().ok().or_else(|| word.parse().ok().map(IpAddr::into))?;
+            Some(canonical(network).trunc())
         })
     }
 
@@ -274,7 +273,7 @@ impl<'a> Parser<'a> {
     }
 
     fn error_at(&self, offset: usize, message: String) -> SyntaxError {
-        SyntaxError { column: lexer::column(self.text, offset), message }
+        SyntaxError { at: Position::of(self.text, offset), message }
     }
 }
 
@@ -291,6 +290,17 @@ pub(crate) fn check_prefix(prefix: &str) -> Result<(), String> {
         }
         Ok(_) => Ok(()),
     }
+}
+
+/// A network of IPv4 addresses in IPv6 form (`::ffff:192.0.2.0/120`, RFC 4291 section 2.5.5.2) as that of the IPv4
+/// addresses: in this form clients' addresses are compared, so that in the other one nobody would ever be in it.
+fn canonical(network: IpNet) -> IpNet {
+    let mapped = match network {
+        IpNet::V6(six) => six.addr().to_ipv4_mapped().zip(six.prefix_len().checked_sub(96)),
+        IpNet::V4(_) => None,
+    };
+    let four = mapped.and_then(|(address, length)| Ipv4Net::new(address, length).ok());
+    four.map_or(network, IpNet::V4)
 }
 
 fn opens_condition(word: &str) -> bool {

@@ -4,12 +4,44 @@ use std::fmt;
 
 use evergate_model::Name;
 
+use crate::limits;
+
+/// Where in the text of a rule something stands: a character, line and column counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The line; most rules have one.
+    pub line: usize,
+    /// The character in that line.
+    pub column: usize,
+}
+
+impl Position {
+    /// The first character of a text.
+    pub(crate) const START: Self = Self { line: 1, column: 1 };
+
+    /// The character at a byte offset of `text`.
+    pub(crate) fn of(text: &str, offset: usize) -> Self {
+        let before = text.get(..offset).unwrap_or_default();
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        Self { line: before.matches('\n').count() + 1, column: line.chars().count() + 1 }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line > 1 {
+            write!(f, "line {}, ", self.line)?;
+        }
+        write!(f, "column {}", self.column)
+    }
+}
+
 /// Why a text is not a rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("column {column}: {message}")]
+#[error("{at}: {message}")]
 pub struct SyntaxError {
-    /// The first character concerned, counted from 1.
-    pub column: usize,
+    /// The first character concerned.
+    pub at: Position,
     /// What was expected, and what was found.
     pub message: String,
 }
@@ -49,24 +81,51 @@ impl fmt::Display for Place {
 pub struct RuleProblem {
     /// Which text it stands in.
     pub place: Place,
-    /// The character in that text, counted from 1, where one can be named.
-    pub column: Option<usize>,
+    /// The character in that text, where one can be named.
+    pub at: Option<Position>,
     /// What is wrong.
     pub message: String,
 }
 
 impl RuleProblem {
-    pub(crate) fn new(place: &Place, column: Option<usize>, message: impl Into<String>) -> Self {
-        Self { place: place.clone(), column, message: message.into() }
+    pub(crate) fn new(place: &Place, at: Option<Position>, message: impl Into<String>) -> Self {
+        Self { place: place.clone(), at, message: message.into() }
     }
 }
 
 impl fmt::Display for RuleProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}`", self.place)?;
-        if let Some(column) = self.column {
-            write!(f, ", column {column}")?;
+        if let Some(at) = self.at {
+            write!(f, ", {at}")?;
         }
         write!(f, ": {}", self.message)
+    }
+}
+
+/// The problems found so far: kept up to a limit, counted beyond it.
+#[derive(Debug, Default)]
+pub(crate) struct Problems {
+    found: Vec<RuleProblem>,
+    hidden: usize,
+}
+
+impl Problems {
+    /// Adds what `problem` makes, unless there are so many already that nobody would be shown it.
+    pub(crate) fn add(&mut self, problem: impl FnOnce() -> RuleProblem) {
+        if self.found.len() < limits::PROBLEMS {
+            self.found.push(problem());
+        } else {
+            self.hidden += 1;
+        }
+    }
+
+    /// All of them, the last one telling how many are not shown; `None` where there is none.
+    pub(crate) fn into_all(mut self) -> Option<Vec<RuleProblem>> {
+        if self.hidden > 0 {
+            let message = format!("{} more problems", self.hidden);
+            self.found.push(RuleProblem::new(&Place::Configuration, None, message));
+        }
+        (!self.found.is_empty()).then_some(self.found)
     }
 }

@@ -10,7 +10,7 @@ use crate::evaluation::Evaluation;
 use crate::explain::{ExplainedTerm, Explanation};
 use crate::lowering::Source;
 use crate::prefixes::Prefixes;
-use crate::problem::RuleProblem;
+use crate::problem::{Place, Position, RuleProblem};
 use crate::program::{Program, Term, Test};
 use crate::value::{self, Outcome, Value};
 
@@ -120,25 +120,23 @@ impl RuleSet {
     }
 
     fn because(&self, term: usize) -> String {
-        self.placed(term)
-            .map(|(text, place, column)| format!("`{text}` in `{place}`, column {column}"))
-            .unwrap_or_default()
+        self.placed(term).map(|(text, place, at)| format!("`{text}` in `{place}`, {at}")).unwrap_or_default()
     }
 
     fn explained(&self, index: usize, value: &Value) -> Option<ExplainedTerm> {
-        let (text, place, column) = self.placed(index)?;
+        let (text, place, at) = self.placed(index)?;
         Some(ExplainedTerm {
             text: text.to_owned(),
             place: place.clone(),
-            column,
+            at,
             outcome: (&value.outcome).into(),
         })
     }
 
-    fn placed(&self, term: usize) -> Option<(&str, &crate::Place, usize)> {
+    fn placed(&self, term: usize) -> Option<(&str, &Place, Position)> {
         let term = self.terms.get(term)?;
         let source = self.sources.get(term.source)?;
         let text = source.text.get(term.span.start..term.span.end)?;
-        Some((text, &source.place, crate::lexer::column(&source.text, term.span.start)))
+        Some((text, &source.place, Position::of(&source.text, term.span.start)))
     }
 }

@@ -212,7 +212,7 @@ fn an_explanation_tells_what_became_of_each_term() {
     let terms: Vec<(String, String, usize, TermOutcome)> = explanation
         .terms
         .iter()
-        .map(|term| (term.text.clone(), term.place.to_string(), term.column, term.outcome))
+        .map(|term| (term.text.clone(), term.place.to_string(), term.at.column, term.outcome))
         .collect();
     let row = |text: &str, place: &str, column, outcome| (text.to_owned(), place.to_owned(), column, outcome);
     assert_eq!(

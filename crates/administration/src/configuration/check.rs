@@ -37,9 +37,8 @@ pub fn check(configuration: &Configuration) -> Result<RuleSet, Vec<Problem>> {
 }
 
 fn from_rule_problem(problem: &RuleProblem) -> Problem {
-    let place = problem
-        .column
-        .map_or_else(|| problem.place.to_string(), |column| format!("{}, column {column}", problem.place));
+    let place =
+        problem.at.map_or_else(|| problem.place.to_string(), |at| format!("{}, {at}", problem.place));
     Problem::new(place, &problem.message)
 }
 

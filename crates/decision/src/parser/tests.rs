@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use crate::limits;
+use crate::problem::Position;
 use crate::rule::Rule;
 
 fn shown(text: &str) -> String {
@@ -47,6 +48,13 @@ fn a_single_address_is_a_network_and_host_bits_are_cut_off() {
 }
 
 #[test]
+fn ipv4_in_ipv6_form_is_the_ipv4_network_that_clients_are_compared_with() {
+    assert_eq!(shown("client in ::ffff:10.1.2.3/104"), "client in 10.0.0.0/8");
+    assert_eq!(shown("client in ::ffff:192.0.2.1"), "client in 192.0.2.1/32");
+    assert_eq!(shown("client in ::/0, ::ffff:0:0/95"), "client in ::/0, ::fffe:0:0/95");
+}
+
+#[test]
 fn an_error_names_its_column_and_what_was_expected() {
     let table = [
         ("", 1, "expected a factor, a condition, `anyone`, `rule(...)` or `(`, found the end of the rule"),
@@ -73,12 +81,36 @@ fn an_error_names_its_column_and_what_was_expected() {
         ("path under \"/a;b\"", 12, "would never be met: paths are compared without what follows a `;`"),
         ("header(a b) matches \"x\"", 10, "expected `)`, found `b`"),
         ("rule(Staff)", 6, "expected a name, found `Staff`"),
+        ("rule", 5, "expected `(`, found the end of the rule"),
+        ("rule(staff", 11, "expected `)`, found the end of the rule"),
+        ("anyone within 5m", 8, "expected `and`, `or` or the end of the rule, found `within`"),
+        ("group(\"a\", \"b\")", 10, "expected `)`, found `,`"),
+        ("user(alice)", 6, "expected a string in `\"`, found `alice`"),
+        ("user(\"alice", 6, "the string that begins here has no closing"),
+        ("client in 10.0.0.0/8,", 22, "expected a network such as `10.0.0.0/8`, found the end"),
+        ("client in (10.0.0.0/8)", 11, "expected a network"),
+        ("access-point edge-1", 14, "expected `(`, found `edge-1`"),
+        ("access-point(\"edge-1\")", 14, "expected a name, found `\"edge-1\"`"),
+        ("path \"/a\"", 6, "expected `under`, found `\"/a\"`"),
+        ("path under /a", 12, "expected a string in `\"`, found `/a`"),
+        ("request-method GET", 16, "expected `in`, found `GET`"),
+        ("request-method in GET", 19, "expected `(`, found `GET`"),
+        ("request-method in (GET POST)", 24, "expected `)`, found `POST`"),
+        ("request-method in ()", 20, "expected a request method in capitals"),
+        ("header(\"x\") matches \"y\"", 8, "expected a header's name"),
+        ("header(x) \"y\"", 11, "expected `matches`, found `\"y\"`"),
+        ("header(x) matches y", 19, "expected a string in `\"`, found `y`"),
+        ("time in Mon", 9, "expected a string in `\"`, found `Mon`"),
+        ("not", 4, "expected a factor, a condition"),
+        ("()", 2, "expected a factor, a condition"),
+        ("password or", 12, "found the end of the rule"),
+        ("password or or totp", 13, "found `or`"),
         ("time \"Mon\"", 6, "expected `in`"),
         ("ü or password", 1, "has no meaning in a rule"),
     ];
     for (text, column, message) in table {
         let error = Rule::parse(text).unwrap_err();
-        assert_eq!(error.column, column, "{text}: {error}");
+        assert_eq!(error.at, Position { line: 1, column }, "{text}: {error}");
         assert!(error.message.contains(message), "{text}: {error}");
     }
 }
@@ -88,7 +120,7 @@ fn parentheses_are_nested_as_deep_as_the_limit_and_no_deeper() {
     let nested = |depth| format!("{}password{}", "(".repeat(depth), ")".repeat(depth));
     assert!(Rule::parse(&nested(limits::DEPTH)).is_ok());
     let error = Rule::parse(&nested(limits::DEPTH + 1)).unwrap_err();
-    assert_eq!(error.column, limits::DEPTH + 1, "{error}");
+    assert_eq!(error.at.column, limits::DEPTH + 1, "{error}");
 }
 
 #[test]

@@ -61,6 +61,9 @@ pub struct BundleKey {
     pub secret: Secret<[u8; 32]>,
 }
 
+/// Longer than the JSON of any key, in bytes.
+const ENTRY_LONGEST: usize = 512;
+
 /// All private keys of one kind of service. Every change raises the generation. Its JSON is the
 /// one form in which secrets are written out: over mTLS, to a file of mode 0600, or wrapped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,7 +140,10 @@ impl KeyBundle {
     #[must_use]
     #[expect(clippy::expect_used, reason = "texts and numbers always have a form in JSON")]
     pub fn to_json(&self) -> Secret<Vec<u8>> {
-        Secret::new(serde_json::to_vec(self).expect("no form in JSON"))
+        // Reserved beforehand: a vector that grows leaves copies of the secrets behind.
+        let mut json = Vec::with_capacity(ENTRY_LONGEST * (self.keys.len() + 1));
+        serde_json::to_writer(&mut json, self).expect("no form in JSON");
+        Secret::new(json)
     }
 
     /// The keys of one purpose.

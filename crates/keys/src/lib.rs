@@ -24,6 +24,7 @@ pub mod totp;
 pub mod wrapping;
 
 mod hex_secret;
+mod typed;
 
 pub use assertion::Assertion;
 pub use bundle::{BundleKey, KeyBundle, KeyState, Purpose};

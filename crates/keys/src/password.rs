@@ -1,5 +1,5 @@
-//! Passwords: hashed with Argon2id as OWASP recommends (19 MiB, two passes, one lane: about 22 ms
-//! of one core), and looked at before they are taken.
+//! Passwords: hashed with Argon2id (RFC 9106) as OWASP's Password Storage Cheat Sheet recommends (19 MiB, two passes,
+//! one lane: about 22 ms of one core), and looked at before they are taken.
 
 use std::sync::LazyLock;
 

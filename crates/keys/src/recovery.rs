@@ -2,7 +2,7 @@
 
 use evergate_model::Secret;
 
-use crate::random;
+use crate::{random, typed};
 
 /// How many codes a set has.
 pub const NUMBER: usize = 10;
@@ -33,8 +33,7 @@ pub fn normalise(typed: &str) -> Option<String> {
         'i' | 'l' => '1',
         other => other,
     };
-    let letters = typed.chars().take(64).filter(|c| !c.is_whitespace() && *c != '-').map(same);
-    let code: String = letters.collect();
+    let code: String = typed::characters(typed)?.map(same).collect();
     (code.len() == LENGTH && code.chars().all(|c| ALPHABET.contains(c))).then_some(code)
 }
 
@@ -54,7 +53,8 @@ mod tests {
     #[test]
     fn look_alikes_are_the_same_and_rubbish_is_nothing() {
         assert_eq!(normalise("OOOOO iiill"), Some("0000011111".to_owned()));
-        for bad in ["", "abc", "uuuuu-uuuuu", "0000000000000"] {
+        let with_more = format!("00000-00000{}1", " ".repeat(60));
+        for bad in ["", "abc", "uuuuu-uuuuu", "0000000000000", "０0000-00000", &with_more] {
             assert_eq!(normalise(bad), None, "{bad}");
         }
     }

@@ -5,12 +5,14 @@ use aws_lc_rs::hmac;
 use data_encoding::BASE32_NOPAD;
 use evergate_model::{Secret, Timestamp};
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
-use crate::random;
+use crate::{random, typed};
 
 /// How long one code holds, in seconds.
 pub const STEP_SECONDS: i64 = 30;
-/// How many steps a clock may be off, either way.
+/// How many steps a clock may be off, either way (RFC 6238, section 5.2, allows one for the way and section 6 a
+/// clock that drifts): 90 s in all, in which a guess has three codes to meet.
 const DRIFT: i64 = 1;
 const DIGITS: usize = 6;
 const SEED_LENGTH: usize = 20;
@@ -32,15 +34,15 @@ impl Seed {
         (16..=64).contains(&bytes.len()).then(|| Self(Secret::new(bytes.to_vec())))
     }
 
-    /// The seed in base32 (RFC 4648), of either case, with or without padding and blanks.
+    /// The seed in base32 (RFC 4648), of either case, with or without padding, blanks and dashes.
     #[must_use]
     pub fn from_base32(text: &str) -> Option<Self> {
-        let wanted = text.chars().take(160).filter(|c| !c.is_whitespace() && *c != '=');
-        let letters: String = wanted.map(|c| c.to_ascii_uppercase()).collect();
-        Self::from_bytes(&BASE32_NOPAD.decode(letters.as_bytes()).ok()?)
+        let wanted = typed::characters(text)?.filter(|c| *c != '=');
+        let letters = Zeroizing::new(wanted.map(|c| c.to_ascii_uppercase()).collect::<String>());
+        Self::from_bytes(&Zeroizing::new(BASE32_NOPAD.decode(letters.as_bytes()).ok()?))
     }
 
-    /// The bytes, for sealing.
+    /// The bytes, to be sealed.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         self.0.expose()
@@ -102,11 +104,10 @@ pub const fn step_at(now: Timestamp) -> i64 {
     now.as_seconds().div_euclid(STEP_SECONDS)
 }
 
-/// The digits of what somebody typed: blanks left out. None if that is not a code.
+/// The digits of what somebody typed: blanks and dashes left out. None if that is not a code.
 #[must_use]
 pub fn normalise(typed: &str) -> Option<String> {
-    let digits: String = typed.chars().take(32).filter(|c| !c.is_whitespace()).collect();
-    (digits.len() == DIGITS && digits.bytes().all(|c| c.is_ascii_digit())).then_some(digits)
+    typed::six_digits(typed)
 }
 
 /// Percent-encoded for a label and for a query alike (RFC 3986: all but the unreserved).

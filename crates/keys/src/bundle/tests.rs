@@ -27,6 +27,17 @@ fn a_bundle_survives_its_json_and_hides_its_secrets_in_debug() {
 }
 
 #[test]
+fn the_json_of_a_bundle_never_moves_while_it_is_written() {
+    let mut bundle = KeyBundle::generate(Service::Authentication, NOW);
+    for _ in 0..20 {
+        rotate(&mut bundle, Purpose::CodeMac, Event::Emergency);
+    }
+    let json = bundle.to_json();
+    assert!(json.expose().len() <= ENTRY_LONGEST * bundle.keys.len());
+    assert_eq!(KeyBundle::from_json(json.expose()).unwrap(), bundle);
+}
+
+#[test]
 fn a_bundle_with_a_broken_secret_is_refused() {
     let json = serde_json::to_string(&KeyBundle::generate(Service::Distribution, NOW)).unwrap();
     let broken = json.replace("\"secret\":\"", "\"secret\":\"zz");

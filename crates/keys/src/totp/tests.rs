@@ -47,7 +47,8 @@ fn a_code_matches_one_step_early_and_late_and_no_further() {
 fn blanks_are_forgiven_and_rubbish_is_not() {
     let now = Timestamp::from_seconds(59);
     assert_eq!(seed().matching_step(" 287 082 ", now), Some(1));
-    for bad in ["", "28708", "2870822", "28708a", "２８７０８２"] {
+    let with_more = format!("287082{}1", " ".repeat(26));
+    for bad in ["", "28708", "2870822", "28708a", "２８７０８２", &with_more] {
         assert_eq!(seed().matching_step(bad, now), None, "{bad}");
     }
 }
@@ -61,4 +62,7 @@ fn a_seed_survives_base32_and_the_uri_names_account_and_issuer() {
                     &issuer=Ever%20gate&algorithm=SHA1&digits=6&period=30";
     assert_eq!(uri.expose(), expected);
     assert!(Seed::from_base32("AAAA").is_none());
+    let spread = base32.expose().split("").collect::<Vec<_>>().join("   ");
+    assert_eq!(Seed::from_base32(&spread), Some(seed()), "all of it, however many blanks");
+    assert!(Seed::from_base32(&"A".repeat(104)).is_none(), "longer than 64 bytes");
 }

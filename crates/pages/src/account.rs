@@ -2,9 +2,11 @@
 
 use askama::Template;
 
-use crate::components::{Moment, Notice, Viewer};
+use crate::components::{Moment, Notice, Viewer, closed};
 use crate::qr::QrCode;
 use crate::{Page, samples};
+
+closed!(EnrolSoftToken, NewRecoveryCodes);
 
 /// What there is.
 #[derive(Debug, Clone, Template)]
@@ -64,7 +66,7 @@ pub struct SoftToken {
 }
 
 /// Binding another authenticator app.
-#[derive(Debug, Clone, Template)]
+#[derive(Clone, Template)]
 #[template(path = "account/enrol.html")]
 pub struct EnrolSoftToken {
     /// Who is looking.
@@ -94,7 +96,7 @@ pub struct RecoveryCodes {
 }
 
 /// The new codes, shown once.
-#[derive(Debug, Clone, Template)]
+#[derive(Clone, Template)]
 #[template(path = "account/new-recovery-codes.html")]
 pub struct NewRecoveryCodes {
     /// Who is looking.

@@ -82,8 +82,22 @@ impl fmt::Display for Moment {
     }
 }
 
+/// Gives contexts that hold a secret for the eyes of one user a `Debug` which shows nothing of it.
+macro_rules! closed {
+    ($($context:ty),+ $(,)?) => {$(
+        impl std::fmt::Debug for $context {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(concat!(stringify!($context), "(...)"))
+            }
+        }
+    )+};
+}
+pub(crate) use closed;
+
+closed!(Viewer);
+
 /// Who is looking at a page that needs a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Viewer {
     /// The name the user signs in by.
     pub name: String,

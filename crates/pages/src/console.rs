@@ -6,7 +6,7 @@
 
 use askama::Template;
 
-use crate::components::{Moment, Notice};
+use crate::components::{Moment, Notice, closed};
 use crate::{Page, samples};
 
 /// Signing in to the console.
@@ -21,8 +21,10 @@ pub struct ConsoleSignIn {
     pub notice: Option<Notice>,
 }
 
+closed!(Frame);
+
 /// What every page of the console shows around its content.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
     /// The administrator's name.
     pub name: String,

@@ -3,8 +3,10 @@
 
 use fast_qr::QRBuilder;
 
-/// A QR code, ready for `<svg>`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+crate::components::closed!(QrCode);
+
+/// A QR code, ready for `<svg>`. What it says is a secret, as often as not.
+#[derive(Clone, PartialEq, Eq)]
 pub struct QrCode {
     /// The width and height with the quiet zone, in modules.
     pub size: usize,

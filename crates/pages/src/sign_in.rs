@@ -3,9 +3,11 @@
 
 use askama::Template;
 
-use crate::components::Notice;
+use crate::components::{Notice, closed};
 use crate::qr::QrCode;
 use crate::{Page, samples};
+
+closed!(EnrolStep, Invitation);
 
 /// What every step carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,7 +128,7 @@ pub struct OtherWay {
 }
 
 /// Binding an authenticator app, where the rule wants one and the account is new.
-#[derive(Debug, Clone, Template)]
+#[derive(Clone, Template)]
 #[template(path = "sign-in/enrol.html")]
 pub struct EnrolStep {
     /// What every step carries.
@@ -142,7 +144,7 @@ pub struct EnrolStep {
 }
 
 /// Accepting an invitation: the first password.
-#[derive(Debug, Clone, Template)]
+#[derive(Clone, Template)]
 #[template(path = "sign-in/invitation.html")]
 pub struct Invitation {
     /// The invitation's token, posted back unchanged.

@@ -11,7 +11,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use evergate_pages::{all_samples, assets};
+use evergate_pages::account::{EnrolSoftToken, NewRecoveryCodes, Overview};
+use evergate_pages::console::Instances;
+use evergate_pages::sign_in::{EnrolStep, Invitation};
+use evergate_pages::{Page, all_samples, assets, security};
 
 /// An opening tag: its name and attributes.
 #[derive(Debug)]
@@ -156,6 +159,75 @@ fn the_check_itself_sees_what_it_must_see() {
     }
 }
 
+/// What a page loads, as directives of a content security policy.
+fn wanted_directives(html: &str) -> BTreeSet<&'static str> {
+    let directive = |tag: Tag| match (tag.name.as_str(), tag.get("rel")) {
+        ("link", "stylesheet") => Some("style-src 'self'"),
+        ("link", "icon") | ("img", _) => Some("img-src 'self'"),
+        ("script", _) => Some("script-src 'self'"),
+        ("form", _) => Some("form-action 'self'"),
+        _ => None,
+    };
+    tags(html).unwrap().into_iter().filter_map(directive).collect()
+}
+
+#[test]
+fn the_policies_allow_what_pages_load_and_nothing_more() {
+    let mut wanted: BTreeMap<bool, BTreeSet<&str>> = BTreeMap::new();
+    for sample in all_samples() {
+        let is_console = sample.name.starts_with("console");
+        wanted.entry(is_console).or_default().extend(wanted_directives(&sample.html));
+    }
+    // The script of the console opens a stream of events.
+    wanted.entry(true).or_default().insert("connect-src 'self'");
+    for (is_console, policy) in
+        [(false, security::CONTENT_SECURITY_POLICY), (true, security::CONSOLE_CONTENT_SECURITY_POLICY)]
+    {
+        let allowed: BTreeSet<&str> = policy.split("; ").filter(|part| part.ends_with("'self'")).collect();
+        assert_eq!(allowed, wanted[&is_console], "{policy}");
+        for closed in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'"] {
+            assert!(policy.contains(closed), "{policy}");
+        }
+        assert!(!policy.contains("unsafe") && !policy.contains("data:"), "{policy}");
+    }
+}
+
+#[test]
+fn contexts_with_secrets_show_nothing_of_them_in_debug() {
+    fn debugged<P: Page + std::fmt::Debug>() -> String {
+        P::samples().iter().map(|sample| format!("{sample:?}")).collect()
+    }
+    let all = [
+        debugged::<EnrolSoftToken>(),
+        debugged::<NewRecoveryCodes>(),
+        debugged::<EnrolStep>(),
+        debugged::<Invitation>(),
+        debugged::<Overview>(),
+        debugged::<Instances>(),
+    ]
+    .concat();
+    for secret in ["JBSW", "otpauth", "k3v10", "0f1e2d", "t0k3n", "M4 4h7"] {
+        assert!(!all.contains(secret), "{secret}: {all}");
+    }
+    assert!(all.contains("EnrolStep(...)") && all.contains("Overview {"), "{all}");
+}
+
+#[test]
+fn the_letters_on_the_portals_cards_can_be_read() {
+    let css = std::str::from_utf8(assets::lookup(assets::Asset::Style.path()).unwrap().bytes).unwrap();
+    let grounds: Vec<&str> = css
+        .lines()
+        .filter(|line| line.starts_with(".initials {") || line.starts_with(".colour"))
+        .flat_map(|line| line.split("background: #").skip(1))
+        .map(|rest| &rest[..6])
+        .collect();
+    assert_eq!(grounds.len(), 8, "{grounds:?}");
+    for hex in grounds {
+        let ratio = contrast([1.0; 3], colour(hex));
+        assert!(ratio >= 4.5, "white on #{hex} has {ratio:.2}");
+    }
+}
+
 #[test]
 fn one_time_codes_can_be_filled_in_by_the_browser() {
     let samples = all_samples();
@@ -169,11 +241,13 @@ fn colours(block: &str) -> BTreeMap<String, [f64; 3]> {
     block
         .lines()
         .filter_map(|line| line.trim().strip_prefix("--")?.strip_suffix(';')?.split_once(": #"))
-        .map(|(name, hex)| {
-            let channel = |at: usize| f64::from(u8::from_str_radix(&hex[at..at + 2], 16).unwrap()) / 255.0;
-            (name.to_owned(), [channel(0), channel(2), channel(4)])
-        })
+        .map(|(name, hex)| (name.to_owned(), colour(hex)))
         .collect()
+}
+
+fn colour(hex: &str) -> [f64; 3] {
+    let channel = |at: usize| f64::from(u8::from_str_radix(&hex[at..at + 2], 16).unwrap()) / 255.0;
+    [channel(0), channel(2), channel(4)]
 }
 
 /// The contrast ratio of WCAG 2.2.

@@ -7,21 +7,26 @@
 //! How a member's state moves:
 //!
 //! ```text
-//!           missed heartbeat, call timed out            timed-out call and 3 misses
-//!      Up ───────────────────────────────────> Suspect ────────────────────────────> Down
-//!      │ ^ <──────────────────────────────────    │         refused or reset           ^ │
-//!      │ │          any answered byte             └────────────────────────────────────┤ │
-//!      │ │                                          refused or reset                   │ │
-//!      │ └─────────── any answered byte (then held down: not preferred for a while) ───┼─┘
-//!      └───────────> Draining (said beforehand) ──────────── refused or reset ─────────┘
+//!        missed heartbeat, call timed out,          timed-out call and 3 misses,
+//!        overdue calls and nothing heard            refused or reset
+//!      Up ───────────────────────────────> Suspect ───────────────────────────────> Down
+//!      │ ^ <─── any answered byte (then held down: not preferred for a while) ──┘     │ ^
+//!      │ └────────── any answered byte (then held down: not preferred for a while) ───┘ │
+//!      ├─────────── refused or reset ───────────────────────────────────────────────────┤
+//!      └───────────> Draining (said beforehand) ─────── refused or reset ───────────────┘
 //! ```
+//!
+//! A member whose calls are overdue again and again, although it answers other things, stays up,
+//! but is held down as well. docs/failover.md tells it at length.
 
 mod budget;
 mod change;
 mod event;
 mod member;
 mod pick;
+mod record;
 mod settings;
+mod silence;
 mod standing;
 mod status;
 #[cfg(test)]
@@ -30,7 +35,7 @@ mod tests;
 use evergate_model::Timestamp;
 use evergate_model::topology::Mode;
 
-pub use budget::Budget;
+pub use budget::{Budget, Shares};
 pub use change::{Cause, Change, Command, Failover};
 pub use event::{Event, Failure};
 pub use member::{Member, MemberId, State};
@@ -91,8 +96,14 @@ impl Engine {
                 self.standing(&member)?.end_call();
                 None
             }
-            Event::Overdue { .. } => None,
-            Event::Answered { member, started } | Event::AnsweredLate { member, started } => {
+            Event::Overdue { member, started } => self.standing(&member)?.overdue(started, &settings, now),
+            Event::Answered { member, started } => {
+                let standing = self.standing(&member)?;
+                standing.end_call();
+                standing.counts.answered += 1;
+                standing.answered(started, &settings, now)
+            }
+            Event::AnsweredLate { member, started } => {
                 let standing = self.standing(&member)?;
                 standing.end_call();
                 standing.counts.answered += 1;
@@ -178,6 +189,9 @@ impl Engine {
         match find(id) {
             None => Some((Cause::Configured, now)),
             Some(standing) if standing.proven_since.is_none() => None,
+            Some(standing) if standing.is_slow_at(now) => {
+                standing.slow.map(|(_, overdue_since)| (Cause::Slow, overdue_since))
+            }
             Some(standing) if standing.state == State::Up && newcomer() => None,
             Some(standing) if standing.state == State::Up => Some((Cause::Failback, now)),
             Some(standing) => Some((standing.cause, standing.trouble_since.unwrap_or(now))),
@@ -209,6 +223,12 @@ impl Engine {
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.members.iter().map(|standing| standing.counts.in_flight).sum()
+    }
+
+    /// Whether some member is not down.
+    #[must_use]
+    pub fn is_anyone_up(&self) -> bool {
+        self.members.iter().any(|standing| standing.state != State::Down)
     }
 
     /// How callers use the members.

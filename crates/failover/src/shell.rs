@@ -8,6 +8,7 @@ mod chooser;
 mod classify;
 mod dial;
 mod heartbeat;
+mod lateness;
 mod links;
 mod names;
 mod options;

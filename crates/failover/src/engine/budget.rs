@@ -1,50 +1,118 @@
-//! How many lost calls may be repeated at once, so that retries cannot multiply an overload.
+//! How many calls may be repeated, or asked a second time, at once, so that neither multiplies an
+//! overload.
 
 use std::time::Duration;
 
 use evergate_model::Timestamp;
 
 const WINDOW: Duration = Duration::from_secs(1);
-const SMALLEST: u32 = 10;
 
-/// Counts the repetitions of calls that were lost after they were sent; those that never reached a
-/// handler cost nothing. Repetitions beyond a fifth of the calls are paced, never forbidden; the
-/// floor is the number of calls in flight, so that a crash which loses all of them delays none.
+/// Which share of the calls may be made again at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shares {
+    /// Of a hundred calls so many may be asked a second time although their member is not under
+    /// suspicion (design.md section 5: 5).
+    pub hedges: u32,
+    /// Of a hundred calls so many may be repeated after they were sent.
+    pub retries: u32,
+    /// So many retries a second are always allowed: a pool with few calls needs them.
+    pub smallest: u32,
+}
+
+impl Default for Shares {
+    fn default() -> Self {
+        Self { hedges: 5, retries: 20, smallest: 10 }
+    }
+}
+
+/// What was done in one window of time.
+#[derive(Debug, Clone, Copy, Default)]
+struct Window {
+    calls: u32,
+    most_in_flight: u32,
+    hedges: u32,
+    retries: u32,
+}
+
+/// Counts hedges (a second question beside a first that may still be answered) and retries
+/// (repetitions of what was lost after it was sent, or whose member is under suspicion). Those that
+/// never reached a handler cost nothing. What exceeds the share of calls is paced, never forbidden;
+/// the floor of both is the number of calls in flight, so that a crash or a hang which holds all of
+/// them delays none. While somebody says that it is busy, hedges have no floor.
 #[derive(Debug, Clone)]
 pub struct Budget {
-    window_began: Timestamp,
-    calls: u32,
-    repetitions: u32,
-    most_in_flight: u32,
+    shares: Shares,
+    in_flight: u32,
+    began: Timestamp,
+    calls_before: u32,
+    now: Window,
+    busy_until: Timestamp,
 }
 
 impl Budget {
     /// A budget of which nothing is spent.
     #[must_use]
-    pub const fn new(now: Timestamp) -> Self {
-        Self { window_began: now, calls: 0, repetitions: 0, most_in_flight: 0 }
+    pub const fn new(shares: Shares, now: Timestamp) -> Self {
+        let window = Window { calls: 0, most_in_flight: 0, hedges: 0, retries: 0 };
+        let busy_until = Timestamp::MIN;
+        Self { shares, in_flight: 0, began: now, calls_before: 0, now: window, busy_until }
     }
 
-    /// A call began while so many were in flight, itself included.
-    pub fn call_began(&mut self, in_flight: u32, now: Timestamp) {
+    /// A call began; [`Budget::call_ended`] follows.
+    pub fn call_began(&mut self, now: Timestamp) {
         self.roll(now);
-        self.calls = self.calls.saturating_add(1);
-        self.most_in_flight = self.most_in_flight.max(in_flight);
+        self.in_flight = self.in_flight.saturating_add(1);
+        self.now.calls = self.now.calls.saturating_add(1);
+        self.now.most_in_flight = self.now.most_in_flight.max(self.in_flight);
     }
 
-    /// Whether a lost call may be repeated at once; if not, it should wait a little first.
-    pub fn repeat_at_once(&mut self, now: Timestamp) -> bool {
+    /// A call ended.
+    pub const fn call_ended(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
+    /// The calls that wait for an answer now.
+    #[must_use]
+    pub const fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    /// Some member said that it is busy.
+    pub fn said_busy(&mut self, now: Timestamp) {
+        self.busy_until = now.plus(WINDOW);
+    }
+
+    /// Whether a call may be repeated at once; if not, it should wait a little first.
+    pub fn retry(&mut self, now: Timestamp) -> bool {
         self.roll(now);
-        let limit = (self.calls / 5).max(self.most_in_flight).max(SMALLEST);
-        let allowed = self.repetitions < limit;
-        self.repetitions = self.repetitions.saturating_add(u32::from(allowed));
+        let limit = self.share(self.shares.retries).max(self.now.most_in_flight).max(self.shares.smallest);
+        let allowed = self.now.retries < limit;
+        self.now.retries = self.now.retries.saturating_add(u32::from(allowed));
         allowed
     }
 
+    /// Whether a call may be asked a second time while the first may still be answered; if not, it
+    /// should wait a little first.
+    pub fn hedge(&mut self, now: Timestamp) -> bool {
+        self.roll(now);
+        let floor = if now < self.busy_until { 0 } else { self.now.most_in_flight };
+        let allowed = self.now.hedges < self.share(self.shares.hedges).max(floor);
+        self.now.hedges = self.now.hedges.saturating_add(u32::from(allowed));
+        allowed
+    }
+
+    /// So many percent of the calls of this window, or of the one before while this is young.
+    fn share(&self, percent: u32) -> u32 {
+        let calls = u64::from(self.now.calls.max(self.calls_before));
+        u32::try_from(calls.saturating_mul(u64::from(percent)) / 100).unwrap_or(u32::MAX)
+    }
+
     fn roll(&mut self, now: Timestamp) {
-        if now.since(self.window_began) >= WINDOW {
-            // What was in flight then may be lost now: the floor outlives one window.
-            *self = Self { most_in_flight: self.most_in_flight / 2, ..Self::new(now) };
+        let passed = now.since(self.began);
+        if passed >= WINDOW {
+            self.calls_before = if passed < 2 * WINDOW { self.now.calls } else { 0 };
+            self.now = Window { most_in_flight: self.in_flight, ..Window::default() };
+            self.began = now;
         }
     }
 }
@@ -53,15 +121,58 @@ impl Budget {
 mod tests {
     use super::*;
 
+    const NOW: Timestamp = Timestamp::from_seconds(1);
+
+    fn with_in_flight(calls: u32) -> Budget {
+        let mut budget = Budget::new(Shares::default(), NOW);
+        (0..calls).for_each(|_| budget.call_began(NOW));
+        budget
+    }
+
     #[test]
     fn a_crash_that_loses_every_call_in_flight_delays_none_of_them() {
-        let now = Timestamp::from_seconds(1);
-        let mut budget = Budget::new(now);
-        for in_flight in 1..=500 {
-            budget.call_began(in_flight, now);
+        let mut budget = with_in_flight(500);
+        assert!((0..500).all(|_| budget.retry(NOW)));
+        assert!(!budget.retry(NOW), "the same calls, lost again and again, are paced");
+        assert!(budget.retry(NOW.plus(WINDOW)));
+    }
+
+    #[test]
+    fn a_hang_that_holds_every_call_in_flight_delays_none_of_them() {
+        let mut budget = with_in_flight(500);
+        assert!((0..500).all(|_| budget.hedge(NOW)));
+        assert!(!budget.hedge(NOW));
+    }
+
+    #[test]
+    fn of_many_quick_calls_one_in_twenty_may_be_hedged_and_one_in_five_repeated() {
+        let mut budget = Budget::new(Shares::default(), NOW);
+        for _ in 0..1000 {
+            budget.call_began(NOW);
+            budget.call_ended();
         }
-        assert!((0..500).all(|_| budget.repeat_at_once(now)));
-        assert!(!budget.repeat_at_once(now), "the same calls, lost again and again, are paced");
-        assert!(budget.repeat_at_once(now.plus(WINDOW)));
+        assert_eq!(budget.in_flight(), 0);
+        assert_eq!((0..1000).filter(|_| budget.hedge(NOW)).count(), 50);
+        assert_eq!((0..1000).filter(|_| budget.retry(NOW)).count(), 200);
+        let next = NOW.plus(WINDOW);
+        assert_eq!((0..1000).filter(|_| budget.hedge(next)).count(), 50, "of the window before");
+        let later = NOW.plus(4 * WINDOW);
+        assert_eq!((0..1000).filter(|_| budget.hedge(later)).count(), 0);
+    }
+
+    #[test]
+    fn while_somebody_is_busy_hedges_have_no_floor() {
+        let mut budget = with_in_flight(100);
+        budget.said_busy(NOW);
+        assert_eq!((0..100).filter(|_| budget.hedge(NOW)).count(), 5);
+        assert!((0..100).all(|_| budget.retry(NOW)), "what was lost is repeated all the same");
+        assert!(budget.hedge(NOW.plus(WINDOW)));
+    }
+
+    #[test]
+    fn a_lonely_call_may_be_hedged_and_repeated() {
+        let mut budget = with_in_flight(1);
+        assert!(budget.hedge(NOW) && !budget.hedge(NOW));
+        assert_eq!((0..100).filter(|_| budget.retry(NOW)).count(), 10);
     }
 }

@@ -21,6 +21,10 @@ pub enum Cause {
     TimedOut,
     /// It left a heartbeat unanswered.
     Unanswered,
+    /// Its calls were overdue, and nothing else was heard of it.
+    Overdue,
+    /// Its calls were overdue again and again, although it answered other things.
+    Slow,
     /// It said that it stops.
     Draining,
     /// It answered again.
@@ -39,6 +43,8 @@ impl Cause {
             Self::Reset => "reset",
             Self::TimedOut => "timed-out",
             Self::Unanswered => "unanswered",
+            Self::Overdue => "overdue",
+            Self::Slow => "slow",
             Self::Draining => "draining",
             Self::Answered => "answered",
             Self::Failback => "failback",

@@ -34,8 +34,12 @@ impl Engine {
     #[must_use]
     pub fn pick(&self, tried: &[MemberId], random: u64, now: Timestamp) -> Option<MemberId> {
         let untried = || self.members.iter().filter(|standing| !tried.contains(&standing.member.id));
-        let best = untried().map(|standing| self.rank(standing, now)).min()?;
-        let group: Vec<&Standing> = untried().filter(|standing| self.rank(standing, now) == best).collect();
+        let rank = |standing: &Standing| {
+            let is_due = standing.is_due_for_trial(&self.settings, now);
+            if is_due { self.rank_as(Class::Preferred, standing) } else { self.rank(standing, now) }
+        };
+        let best = untried().map(rank).min()?;
+        let group: Vec<&Standing> = untried().filter(|standing| rank(standing) == best).collect();
         less_loaded_of_two(&group, random).map(|standing| standing.member.id.clone())
     }
 
@@ -54,11 +58,14 @@ impl Engine {
             State::Up if now < standing.held_until => Class::HeldDown,
             State::Up if standing.proven_since.is_none() => Class::Unproven,
             State::Up => Class::Preferred,
-            State::Down if standing.is_due_for_trial(&self.settings, now) => Class::Preferred,
             State::Suspect => Class::Suspect,
             State::Draining => Class::Draining,
             State::Down => Class::Down,
         };
+        self.rank_as(class, standing)
+    }
+
+    fn rank_as(&self, class: Class, standing: &Standing) -> Rank {
         match self.mode {
             Mode::Balance => Rank { class, rose: Timestamp::MIN, priority: 0 },
             Mode::Failover => {

@@ -29,7 +29,7 @@ pub struct Candidate {
     pub cause: Cause,
     /// Since when.
     pub since: Timestamp,
-    /// It is up, but not preferred before this moment.
+    /// It is up, but not preferred before this moment, having been down, suspect or slow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_until: Option<Timestamp>,
 }
@@ -52,7 +52,7 @@ impl Engine {
         let candidates = self.members.iter().map(|standing| Candidate {
             instance: standing.member.id.clone(),
             state: standing.state,
-            cause: standing.cause,
+            cause: if standing.is_slow_at(now) { Cause::Slow } else { standing.cause },
             since: standing.since,
             held_until: Some(standing.held_until).filter(|until| standing.state == State::Up && *until > now),
         });

@@ -16,6 +16,12 @@ pub trait Dial: Send + Sync + 'static {
     /// Asks a member, through the queue that serves its calls, whether it serves. The pool limits
     /// the time.
     fn beat(&self, link: &Self::Link) -> impl Future<Output = Result<Beat, BeatError>> + Send;
+
+    /// Whether the connection is over. A call that fails on one that stands was turned away, or
+    /// broken off, by a member that lives. By default a failed call means a broken connection.
+    fn is_closed(&self, _link: &Self::Link) -> bool {
+        true
+    }
 }
 
 /// A heartbeat's answer.

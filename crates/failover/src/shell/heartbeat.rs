@@ -1,20 +1,17 @@
 //! Asks every member, every 250 ms, whether it lives.
 
-use std::time::Duration;
-
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::dial::{Beat, BeatError, Dial, DialError};
+use super::lateness::is_late_for;
 use super::pool::{Pool, Shared};
 use crate::engine::{Event, Failure, Member};
 
 /// A connection that left so many heartbeats unanswered is given up: it may lead nowhere since a
 /// network failed and healed, while a new one would be answered.
 const SILENT_BEFORE_NEW: u32 = 3;
-/// A watcher whose own timer ran so late cannot blame the watched (design.md section 5).
-const LATE: Duration = Duration::from_millis(100);
 
 impl<D: Dial> Pool<D> {
     /// Sends heartbeats for as long as it is polled; whoever made the pool spawns it.
@@ -24,6 +21,7 @@ impl<D: Dial> Pool<D> {
             let mut watchers: FuturesUnordered<_> =
                 self.members().into_iter().map(|member| watch(&self.0, member)).collect();
             tokio::select! {
+                biased;
                 () = async { while watchers.next().await.is_some() {} std::future::pending().await } => {}
                 changed = configured.changed() => if changed.is_err() { return },
             }
@@ -37,7 +35,7 @@ async fn watch<D: Dial>(shared: &Shared<D>, member: Member) {
     let mut silent = 0;
     loop {
         let due = ticks.tick().await;
-        let tick_was_late = due.elapsed() >= LATE;
+        let tick_was_late = is_late_for(due);
         shared.handle(beat(shared, &member, tick_was_late, &mut silent).await);
     }
 }
@@ -46,7 +44,7 @@ async fn watch<D: Dial>(shared: &Shared<D>, member: Member) {
 async fn beat<D: Dial>(shared: &Shared<D>, member: &Member, tick_was_late: bool, silent: &mut u32) -> Event {
     let (id, started) = (member.id.clone(), shared.now());
     let failed = |failure| Event::HeartbeatFailed { member: member.id.clone(), started, failure };
-    let link = match shared.links.get(&shared.dial, member, shared.options.dial).await {
+    let link = match shared.links.get(member).await {
         Ok(link) => link,
         Err(DialError::Refused(_)) => return failed(Failure::Refused),
         Err(DialError::Dropped(_)) => return failed(Failure::Reset),
@@ -64,15 +62,15 @@ async fn beat<D: Dial>(shared: &Shared<D>, member: &Member, tick_was_late: bool,
             }
         }
         Ok(Err(BeatError::Lost(_))) => {
-            shared.links.discard(member, &link).await;
+            shared.give_up(member, &link);
             failed(Failure::Reset)
         }
         Err(_) | Ok(Err(BeatError::TimedOut)) => {
-            let watcher_late = tick_was_late || deadline.elapsed() >= LATE;
+            let watcher_late = tick_was_late || is_late_for(deadline);
             *silent += u32::from(!watcher_late);
             if *silent >= SILENT_BEFORE_NEW {
                 *silent = 0;
-                shared.links.discard(member, &link).await;
+                shared.give_up(member, &link);
             }
             Event::HeartbeatMissed { member: id, watcher_late }
         }

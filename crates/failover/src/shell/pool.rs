@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use evergate_model::Timestamp;
 use evergate_model::topology::Mode;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::Instant;
 
 use super::chooser::Chooser;
 use super::dial::Dial;
-use super::links::Links;
+use super::links::{Links, Numbered};
 use super::tell;
-use crate::engine::{Budget, Command, Engine, Event, Member, MemberId, PoolStatus, Settings};
+use crate::engine::{
+    Budget, Command, Engine, Event, Member, MemberId, PoolStatus, Settings, Shares, State as MemberState,
+};
 
 /// How many events a slow listener may lie behind before it misses some.
 const EVENTS_KEPT: usize = 256;
@@ -32,6 +34,8 @@ pub struct PoolOptions {
     pub dial: Duration,
     /// Who chooses the member for a call.
     pub chooser: Chooser,
+    /// Which share of the calls may be made again at once.
+    pub shares: Shares,
 }
 
 impl PoolOptions {
@@ -45,6 +49,7 @@ impl PoolOptions {
             heartbeat: Duration::from_millis(250),
             dial: Duration::from_secs(1),
             chooser: Chooser::default(),
+            shares: Shares::default(),
         }
     }
 }
@@ -54,13 +59,37 @@ pub struct Pool<D: Dial>(pub(super) Arc<Shared<D>>);
 
 pub(super) struct Shared<D: Dial> {
     pub(super) options: PoolOptions,
-    pub(super) dial: D,
-    pub(super) links: Links<D::Link>,
+    pub(super) dial: Arc<D>,
+    pub(super) links: Links<D>,
     state: Mutex<State>,
     began: Instant,
     events: broadcast::Sender<Command>,
     /// Sent to whenever the list of members changes.
     pub(super) configured: watch::Sender<()>,
+    /// Wakes the calls in flight when a member's state changes, or a connection was given up.
+    pub(super) moved: Notify,
+}
+
+/// What a further attempt costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cost {
+    /// Nothing: it is the first, or the one before reached nobody.
+    Free,
+    /// A repetition of what may have been acted upon, or whose member is under suspicion.
+    Retry,
+    /// A second question beside a first that will probably be answered.
+    Hedge,
+}
+
+/// Whether and where an attempt started.
+#[derive(Debug)]
+pub(super) enum Start {
+    /// There; and what the member was taken to be.
+    At(Member, MemberState),
+    /// All were tried.
+    Nobody,
+    /// Somebody is left, but the budget is spent.
+    TooMuch,
 }
 
 struct State {
@@ -86,15 +115,17 @@ impl<D: Dial> Pool<D> {
     pub fn new(dial: D, members: Vec<Member>, mode: Mode, options: PoolOptions) -> Self {
         let engine = Engine::new(members, mode, options.settings.clone(), options.now);
         tell::tell_all(&options.link, &engine);
-        let budget = Budget::new(options.now);
+        let budget = Budget::new(options.shares, options.now);
+        let dial = Arc::new(dial);
         Self(Arc::new(Shared {
+            links: Links::new(Arc::clone(&dial), options.dial),
             options,
             dial,
-            links: Links::new(),
             state: Mutex::new(State { engine, budget }),
             began: Instant::now(),
             events: broadcast::Sender::new(EVENTS_KEPT),
             configured: watch::Sender::new(()),
+            moved: Notify::new(),
         }))
     }
 
@@ -108,6 +139,7 @@ impl<D: Dial> Pool<D> {
         self.0.handle(Event::Configured { members, mode });
         tell::tell_all(&self.0.options.link, &self.0.lock().engine);
         self.0.configured.send_replace(());
+        self.0.moved.notify_waiters();
     }
 
     /// The link's name.
@@ -126,6 +158,12 @@ impl<D: Dial> Pool<D> {
     #[must_use]
     pub fn status(&self) -> PoolStatus {
         self.0.lock().engine.status(self.0.now())
+    }
+
+    /// Whether some member is not down.
+    #[must_use]
+    pub fn is_anyone_up(&self) -> bool {
+        self.0.lock().engine.is_anyone_up()
     }
 
     /// The attempts that wait for an answer now, at all members together.
@@ -151,27 +189,57 @@ impl<D: Dial> Shared<D> {
     /// Gives the engine an event and tells what follows.
     pub(super) fn handle(&self, event: Event) {
         let commands = self.lock().engine.handle(event, self.now());
+        let moved = commands.iter().any(|command| matches!(command, Command::Changed(_)));
         self.tell(commands);
+        if moved {
+            self.moved.notify_waiters();
+        }
     }
 
-    /// Chooses a member for a call and notes that it started there.
-    pub(super) fn start(&self, tried: &[MemberId]) -> Option<Member> {
+    /// Chooses a member for a call and notes that an attempt started there, if the budget allows
+    /// what it costs. Beside an attempt that still waits (`beside`) none is started at a member that
+    /// is down.
+    pub(super) fn start(&self, tried: &[MemberId], beside: bool, cost: Cost) -> Start {
         let now = self.now();
         let mut state = self.lock();
-        let id = self.options.chooser.choose(&state.engine, tried, now)?;
-        let member = state.engine.members().find(|member| member.id == id).cloned();
+        let chosen = self.options.chooser.choose(&state.engine, tried, now);
+        let found = chosen.and_then(|id| Some((state.engine.state(&id)?, id)));
+        let Some((found, id)) = found.filter(|(found, _)| !(beside && *found == MemberState::Down)) else {
+            return Start::Nobody;
+        };
+        let is_affordable = match cost {
+            Cost::Free => true,
+            Cost::Retry => state.budget.retry(now),
+            Cost::Hedge => state.budget.hedge(now),
+        };
+        if !is_affordable {
+            return Start::TooMuch;
+        }
+        let Some(member) = state.engine.members().find(|member| member.id == id).cloned() else {
+            return Start::Nobody;
+        };
         let commands = state.engine.handle(Event::Started { member: id }, now);
-        let in_flight = state.engine.in_flight();
-        state.budget.call_began(in_flight, now);
         drop(state);
         self.tell(commands);
-        member
+        Start::At(member, found)
     }
 
-    /// Whether a lost call may be repeated without waiting.
-    pub(super) fn repeat_at_once(&self) -> bool {
+    /// What a member is taken to be now.
+    pub(super) fn state_of(&self, id: &MemberId) -> Option<MemberState> {
+        self.lock().engine.state(id)
+    }
+
+    /// Gives up a connection, and lets the calls on it know.
+    pub(super) fn give_up(&self, member: &Member, link: &Numbered<D::Link>) {
+        if self.links.discard(member, link) {
+            self.moved.notify_waiters();
+        }
+    }
+
+    /// Asks or tells the budget of repetitions.
+    pub(super) fn budget<T>(&self, ask: impl FnOnce(&mut Budget, Timestamp) -> T) -> T {
         let now = self.now();
-        self.lock().budget.repeat_at_once(now)
+        ask(&mut self.lock().budget, now)
     }
 
     fn tell(&self, commands: Vec<Command>) {

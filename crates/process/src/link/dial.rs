@@ -61,6 +61,10 @@ impl Dial for LinkDial {
             Err(error) => Err(BeatError::Lost(with_causes(&error))),
         }
     }
+
+    fn is_closed(&self, link: &Link) -> bool {
+        link.is_closed()
+    }
 }
 
 fn with_causes(error: &LinkError) -> String {

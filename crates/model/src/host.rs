@@ -6,7 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// A DNS host name, lower case, without port or final dot (RFC 1123); at most 253 bytes. An IPv4
-/// address in dotted form passes as a host name too; IPv6 literals do not.
+/// address in dotted form passes as a host name too; IPv6 literals do not. A name in other letters is written as
+/// browsers send it (RFC 5891): `xn--...`; so no two hosts look alike here that are not the same.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct Host(String);
@@ -86,8 +87,35 @@ mod tests {
     fn an_authority_gives_its_host_in_lower_case() {
         assert_eq!(Host::from_authority("Wiki.Example.com:8443").unwrap().as_str(), "wiki.example.com");
         assert_eq!(Host::from_authority("localhost").unwrap().as_str(), "localhost");
-        for bad in ["", ":443", "a:b", "a:99999", "a..b", "a b", "a/b", "a@b", "[::1]", "a:1:2", "a."] {
+        for bad in [
+            "",
+            ":443",
+            "a:b",
+            "a:99999",
+            "a:+80",
+            "a..b",
+            "a b",
+            "a/b",
+            "a@b",
+            "[::1]",
+            "a:1:2",
+            "a.",
+            ".a",
+            "-a",
+            "a-",
+            "bücher.example",
+            "аpple.example",
+            "a。b",
+            "a\u{200b}b",
+            "a\0b",
+            "a%2eb",
+        ] {
             assert!(Host::from_authority(bad).is_err(), "{bad}");
         }
+        let longest = ["a".repeat(63).as_str(); 4].join(".");
+        assert!(
+            Host::from_authority(&longest[..253]).is_ok() && Host::from_authority(&longest[..254]).is_err()
+        );
+        assert!(Host::from_authority(&"a".repeat(64)).is_err());
     }
 }

@@ -50,7 +50,8 @@ kinds! {
     Lineage = "lineage";
 }
 
-/// A UUIDv7 (RFC 9562) that is the id of a `K`. Text form: the kind, `_`, 32 hex digits.
+/// A UUIDv7 (RFC 9562) that is the id of a `K`. Text form: the kind, `_`, 32 lower-case hex digits, and no other. Of
+/// an id that comes in the version is not looked at: it is a name, not a proof.
 pub struct Id<K: Kind>(Uuid, PhantomData<fn() -> K>);
 
 /// Why a text is not an id of the wanted kind.
@@ -140,7 +141,7 @@ impl<K: Kind> FromStr for Id<K> {
     fn from_str(text: &str) -> Result<Self, IdError> {
         text.strip_prefix(K::PREFIX)
             .and_then(|rest| rest.strip_prefix('_'))
-            .filter(|hex| hex.len() == 32)
+            .filter(|hex| hex.len() == 32 && hex.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f')))
             .and_then(|hex| Uuid::try_parse(hex).ok())
             .map(Self::from_uuid)
             .ok_or_else(|| IdError { text: text.chars().take(80).collect(), wanted: K::PREFIX })
@@ -167,6 +168,25 @@ mod tests {
         let id: Id<Session> = Id::new(Timestamp::from_seconds(1_700_000_000), [7; 10]);
         assert_eq!(id.to_string().parse(), Ok(id));
         assert!(id.to_string().starts_with("session_018bcfe5"));
+    }
+
+    #[test]
+    fn an_id_has_one_text_form() {
+        let good = "session_018bcfe568007777b777777777777777";
+        assert!(good.parse::<Id<Session>>().is_ok());
+        for bad in [
+            "",
+            "session_",
+            "session_018BCFE568007777B777777777777777",
+            "session_018bcfe5-6800-7777-b777-777777777777",
+            "session_018bcfe568007777b7777777777777777",
+            "session_{18bcfe568007777b77777777777777}",
+            "SESSION_018bcfe568007777b777777777777777",
+            "session018bcfe568007777b777777777777777",
+            " session_018bcfe568007777b777777777777777",
+        ] {
+            assert!(bad.parse::<Id<Session>>().is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The short names administrators give to things: instances, resources, rules, users, groups.
+//! The short names administrators give to things: instances, nodes, resources, rules, methods. (Users and groups have
+//! names of their own kind, which are texts.)
 
 use std::fmt;
 use std::str::FromStr;

@@ -9,7 +9,7 @@ use crate::{Host, Name, NormalPath};
 /// nothing here proves who the user is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestFacts {
-    /// The request method, upper case.
+    /// The request method as received; `get` is another than `GET` (RFC 9110 section 9.1).
     pub method: String,
     /// The host that was asked.
     pub host: Host,

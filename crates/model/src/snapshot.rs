@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
 
 use crate::configuration::UserFact;
 use crate::id::{Id, Key, Lineage};
@@ -121,8 +122,14 @@ pub struct ListenerCertificate {
     pub hosts: Vec<Host>,
     /// The chain, PEM, leaf first.
     pub chain: String,
-    /// The key, PEM (PKCS #8).
+    /// The key, PEM (PKCS #8): wiped when it is dropped.
     pub key: String,
+}
+
+impl Drop for ListenerCertificate {
+    fn drop(&mut self) {
+        self.key.zeroize();
+    }
 }
 
 impl fmt::Debug for ListenerCertificate {
@@ -150,4 +157,20 @@ pub struct AccessPointResource {
     pub grace: Period,
     /// How long a permit is remembered at most; zero: ask policy every time.
     pub permit_cache: Period,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listeners_key_does_not_show_in_debug() {
+        let certificate = ListenerCertificate {
+            hosts: vec!["wiki.example.com".parse().unwrap()],
+            chain: "a chain".to_owned(),
+            key: "a key".to_owned(),
+        };
+        let shown = format!("{certificate:?}");
+        assert!(shown.contains("wiki.example.com") && !shown.contains("a key"), "{shown}");
+    }
 }

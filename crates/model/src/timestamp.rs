@@ -61,7 +61,8 @@ impl Timestamp {
 }
 
 impl fmt::Display for Timestamp {
-    /// RFC 3339 in UTC with milliseconds, by the civil-from-days algorithm of Howard Hinnant.
+    /// RFC 3339 in UTC with milliseconds, by the civil-from-days algorithm of Howard Hinnant. Years after 9999 have
+    /// more digits than that RFC knows.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (days, rest) = (self.0.div_euclid(86_400_000), self.0.rem_euclid(86_400_000));
         let z = days + 719_468;
@@ -88,6 +89,8 @@ mod tests {
         assert_eq!(Timestamp::from_milliseconds(0).to_string(), "1970-01-01T00:00:00.000Z");
         assert_eq!(Timestamp::from_milliseconds(1_709_210_096_789).to_string(), "2024-02-29T12:34:56.789Z");
         assert_eq!(Timestamp::from_milliseconds(-1).to_string(), "1969-12-31T23:59:59.999Z");
+        assert_eq!(Timestamp::MAX.to_string(), "292278994-08-17T07:12:55.807Z");
+        assert!(Timestamp::MIN.to_string().starts_with("-292275055-05-16T16:47:04"));
     }
 
     #[test]

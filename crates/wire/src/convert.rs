@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use evergate_model::factor::{ProvenFactor, WantedFactor};
 use evergate_model::reads::{HeaderRead, PathRead};
 use evergate_model::verdict::{Decision, Verdict};
-use evergate_model::{Factor, Host, Name, NormalPath, Period, Reads, RequestFacts, Timestamp};
+use evergate_model::{Factor, Name, NormalPath, Period, Reads, RequestFacts, Timestamp};
 use tonic::Status;
 
 use crate::proto;
@@ -70,7 +70,13 @@ const HEADERS_MAX: usize = 64;
 pub fn request_facts(facts: Option<proto::RequestFacts>) -> Result<RequestFacts, ConvertError> {
     let facts = facts.ok_or_else(|| ConvertError::new("facts", "missing"))?;
     if facts.headers.len() > HEADERS_MAX {
-        return Err(ConvertError::new("facts.headers", "more than 64"));
+        return Err(ConvertError::new("facts.headers", format!("more than {HEADERS_MAX}")));
+    }
+    if facts.headers.keys().any(|name| !is_token(name) || name.bytes().any(|c| c.is_ascii_uppercase())) {
+        return Err(ConvertError::new("facts.headers", "a name is no header's in lower case"));
+    }
+    if !is_token(&facts.method) {
+        return Err(ConvertError::new("facts.method", "no request method"));
     }
     let path = NormalPath::new(&facts.path).map_err(|e| ConvertError::new("facts.path", e))?;
     if path.path_and_query() != facts.path {
@@ -84,6 +90,11 @@ pub fn request_facts(facts: Option<proto::RequestFacts>) -> Result<RequestFacts,
         access_point: parse::<Name>("facts.access_point", &facts.access_point)?,
         headers: facts.headers.into_iter().collect::<BTreeMap<_, _>>(),
     })
+}
+
+/// Whether it is a token (RFC 9110 section 5.6.2), as methods and headers' names are.
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|c| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c))
 }
 
 /// The facts of a request, to be sent.
@@ -218,14 +229,6 @@ fn sequences_to_proto(sequences: &[Vec<WantedFactor>]) -> Vec<proto::FactorSeque
         .collect()
 }
 
-/// A host that travels as text.
-///
-/// # Errors
-/// When it is no host name.
-pub fn host(field: &'static str, text: &str) -> Result<Host, ConvertError> {
-    parse(field, text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,6 +255,41 @@ mod tests {
         sent.path = "/a/../b".to_owned();
         let error = request_facts(Some(sent)).unwrap_err().to_string();
         assert!(error.contains("facts.path"), "{error}");
+    }
+
+    #[test]
+    fn what_no_access_point_sends_is_refused_by_the_name_of_its_field() {
+        type Spoil = fn(&mut proto::RequestFacts);
+        let table: [(&str, Spoil); 9] = [
+            ("facts.method", |sent| sent.method.clear()),
+            ("facts.method", |sent| sent.method = "GET / HTTP/1.1\r\nHost: x".to_owned()),
+            ("facts.host", |sent| sent.host = "two hosts".to_owned()),
+            ("facts.path", |sent| sent.path = "*".to_owned()),
+            ("facts.client", |sent| sent.client = "somewhere".to_owned()),
+            ("facts.access_point", |sent| sent.access_point.clear()),
+            ("facts.headers", |sent| drop(sent.headers.insert("X-Team".to_owned(), String::new()))),
+            ("facts.headers", |sent| drop(sent.headers.insert("a: b\n".to_owned(), String::new()))),
+            ("facts.headers", |sent| {
+                sent.headers.extend((0..64).map(|n| (format!("x-{n}"), String::new())));
+            }),
+        ];
+        for (field, spoil) in table {
+            let mut sent = request_facts_to_proto(&facts());
+            spoil(&mut sent);
+            let error = request_facts(Some(sent)).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("field `{field}`: ")), "{error}");
+        }
+        assert!(request_facts(None).is_err());
+    }
+
+    #[test]
+    fn a_sign_in_without_a_way_is_refused() {
+        let empty = proto::FactorSequence { factors: Vec::new() };
+        assert!(sequences(proto::SignIn { sequences: Vec::new() }).is_err());
+        assert!(sequences(proto::SignIn { sequences: vec![empty] }).is_err());
+        let unknown = proto::WantedFactor { factor: "no factor".to_owned(), within_milliseconds: u64::MAX };
+        let sequence = proto::FactorSequence { factors: vec![unknown] };
+        assert!(sequences(proto::SignIn { sequences: vec![sequence] }).is_err());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use evergate_model::{Secret, Service};
 use evergate_process::bootstrap::AdministrationPeer;
 use evergate_process::identity::{Identity, IdentityError};
 use evergate_process::{Instance, files};
+use evergate_tokens::KeyRing;
 use evergate_tokens::snapshot::{SnapshotError, SnapshotVerifier};
 use serde::Deserialize;
 use tokio::sync::watch;
@@ -223,10 +224,15 @@ impl Feed {
     }
 }
 
-/// The keys in a file of ours; none where it is absent or damaged.
+/// The keys in a file of ours; none where it is absent or damaged, which must not keep an instance from starting.
 fn kept_keys(path: &Path) -> Vec<PublicKey> {
     let Ok(bytes) = std::fs::read(path) else { return Vec::new() };
-    serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+    let read = || -> Result<Vec<PublicKey>, Box<dyn std::error::Error>> {
+        let keys: Vec<PublicKey> = serde_json::from_slice(&bytes)?;
+        KeyRing::from_public_keys(&keys, KeyPurpose::Snapshot)?;
+        Ok(keys)
+    };
+    read().unwrap_or_else(|error| {
         tracing::warn!(file = %path.display(), %error, "file left aside");
         Vec::new()
     })
@@ -254,4 +260,33 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use evergate_model::{Id, Timestamp};
+
+    use super::*;
+
+    fn kept(content: &str) -> usize {
+        let name = format!("evergate-feed-{}-{}.json", std::process::id(), content.len());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, content).unwrap();
+        let keys = kept_keys(&path);
+        std::fs::remove_file(path).unwrap();
+        keys.len()
+    }
+
+    #[test]
+    fn kept_keys_that_are_damaged_are_left_aside() {
+        let id = Id::new(Timestamp::from_seconds(1), [1; 10]);
+        // the public key of RFC 8037, appendix A.2
+        let key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a".to_owned();
+        let good = PublicKey { id, purpose: KeyPurpose::Snapshot, key };
+        let bad = PublicKey { key: "d75a".to_owned(), ..good.clone() };
+        assert_eq!(kept(&serde_json::to_string(&[&good]).unwrap()), 1);
+        assert_eq!(kept(&serde_json::to_string(&[&good, &bad]).unwrap()), 0);
+        assert_eq!(kept("[{"), 0);
+        assert_eq!(kept_keys(Path::new("/nonexistent/snapshot-keys.json")).len(), 0);
+    }
 }

@@ -24,7 +24,10 @@ pub async fn end_orphans(program: &Path, is_child: impl Fn(&[OsString]) -> bool)
     let found = find(program, is_child);
     for orphan in &found {
         tracing::warn!(pid = orphan.pid, "ending a process of an earlier run");
-        signal(orphan, Signal::SIGTERM);
+        // One that is stopped would hear of it only when it goes on, and has nothing to finish that
+        // anybody still waits for.
+        let asked = if is_stopped(orphan.pid) { Signal::SIGKILL } else { Signal::SIGTERM };
+        signal(orphan, asked);
     }
     let all_gone = async {
         while found.iter().any(Orphan::lives) {
@@ -68,7 +71,7 @@ fn find(program: &Path, is_child: impl Fn(&[OsString]) -> bool) -> Vec<Orphan> {
         .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
         .filter_map(|pid| {
             let started = start_time(pid)?;
-            let process = PathBuf::from(format!("/proc/{pid}"));
+            let process = living_thread(pid)?;
             let ours = is_this_users(&process)
                 && same_executable(&process, program)
                 && arguments(&process).is_some_and(|arguments| is_child(&arguments));
@@ -76,6 +79,13 @@ fn find(program: &Path, is_child: impl Fn(&[OsString]) -> bool) -> Vec<Orphan> {
         })
         .filter(|orphan| u32::try_from(orphan.pid) != Ok(std::process::id()))
         .collect()
+}
+
+/// Where `/proc` tells of a thread of the process that lives: the first one, whose directory tells
+/// nothing when it has ended, may be a zombie.
+fn living_thread(pid: i32) -> Option<PathBuf> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    threads.filter_map(Result::ok).map(|thread| thread.path()).find(|thread| thread.join("exe").exists())
 }
 
 fn is_this_users(process: &Path) -> bool {
@@ -96,25 +106,52 @@ fn arguments(process: &Path) -> Option<Vec<OsString>> {
     Some(words.map(|word| OsString::from_vec(word.to_vec())).collect())
 }
 
-/// Field 22 of `/proc/PID/stat`, counted from behind the command, which may contain anything;
-/// nothing for a process that is gone or only waits to be reaped.
+/// Field 22 of `/proc/PID/stat`; nothing for a process that is gone or only waits to be reaped.
+///
+/// A process is told to be a zombie as soon as its first thread has ended, while its others may
+/// still hold its sockets: it is gone only when that thread is the last.
 fn start_time(pid: i32) -> Option<String> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, fields) = status.rsplit_once(") ")?;
+    let (state, started) = status(pid)?;
+    let is_gone = match state.as_str() {
+        "Z" => threads(pid) <= 1,
+        "X" => true,
+        _ => false,
+    };
+    (!is_gone).then_some(started)
+}
+
+fn is_stopped(pid: i32) -> bool {
+    status(pid).is_some_and(|(state, _)| state == "T" || state == "t")
+}
+
+/// State and start time, counted from behind the command, which may contain anything (proc(5)).
+fn status(pid: i32) -> Option<(String, String)> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = text.rsplit_once(") ")?;
     let mut fields = fields.split(' ');
-    let state = fields.next()?;
-    if state == "Z" || state == "X" { None } else { fields.nth(18).map(str::to_owned) }
+    let state = fields.next()?.to_owned();
+    Some((state, fields.nth(18)?.to_owned()))
+}
+
+fn threads(pid: i32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::process::Stdio;
+
     use super::*;
+
+    fn sleeping() -> tokio::process::Command {
+        let mut command = tokio::process::Command::new("/bin/sleep");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        command
+    }
 
     #[tokio::test]
     async fn only_a_process_with_exactly_our_arguments_is_ended() {
-        let start = |argument: &str| {
-            tokio::process::Command::new("/bin/sleep").arg(argument).kill_on_drop(true).spawn().unwrap()
-        };
+        let start = |argument: &str| sleeping().arg(argument).spawn().unwrap();
         let (mut ours, mut foreign) = (start("98765.4321"), start("98765.4322"));
         let sleep = Path::new("/bin/sleep").canonicalize().unwrap();
         let is_child = |arguments: &[OsString]| arguments == ["98765.4321"];
@@ -123,5 +160,40 @@ mod tests {
         assert!(!ours.wait().await.unwrap().success());
         assert!(foreign.try_wait().unwrap().is_none(), "the other one still runs");
         assert_eq!(end_orphans(&sleep, is_child).await, 0);
+    }
+
+    #[tokio::test]
+    async fn a_stopped_process_is_ended_too_and_at_once() {
+        let mut ours = sleeping().arg("98765.4323").spawn().unwrap();
+        let pid = Pid::from_raw(i32::try_from(ours.id().unwrap()).unwrap());
+        kill(pid, Signal::SIGSTOP).unwrap();
+        while !is_stopped(pid.as_raw()) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let sleep = Path::new("/bin/sleep").canonicalize().unwrap();
+        assert_eq!(end_orphans(&sleep, |arguments| arguments == ["98765.4323"]).await, 1);
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&ours.wait().await.unwrap()), Some(9));
+    }
+
+    /// The first thread of this process ends while another goes on, as in a process that is being
+    /// killed while it waits for a disk.
+    #[tokio::test]
+    async fn a_process_whose_first_thread_has_ended_is_not_gone() {
+        let script = "import ctypes, threading, time\n\
+                      threading.Thread(target=time.sleep, args=(1000,)).start()\n\
+                      ctypes.CDLL(None).pthread_exit(None)";
+        let mut command = tokio::process::Command::new("python3");
+        command.args(["-c", script]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let Ok(mut child) = command.kill_on_drop(true).spawn() else { return };
+        let pid = i32::try_from(child.id().unwrap()).unwrap();
+        while status(pid).is_some_and(|(state, _)| state != "Z") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(start_time(pid).is_some(), "another thread of it lives");
+        let living = living_thread(pid).unwrap();
+        assert!(arguments(&living).unwrap().contains(&"-c".into()), "and tells what it is");
+        child.start_kill().unwrap();
+        child.wait().await.unwrap();
+        assert!(start_time(pid).is_none());
     }
 }

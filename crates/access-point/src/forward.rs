@@ -2,8 +2,10 @@
 
 pub(crate) mod application;
 pub(crate) mod headers;
+pub(crate) mod latency;
 pub(crate) mod pages;
 pub(crate) mod pool;
+pub(crate) mod sending;
 pub(crate) mod server;
 pub(crate) mod upstreams;
 pub(crate) mod websocket;

@@ -7,6 +7,7 @@ mod client;
 mod deciding;
 mod draining;
 mod forwarding;
+mod hanging;
 mod kit;
 mod policy;
 mod signing_in;

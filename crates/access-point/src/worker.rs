@@ -76,11 +76,7 @@ impl Worker {
         let mut mode = self.shared.mode.clone();
         let forwarder = Forwarder {
             pool: Arc::clone(&pool),
-            connector: Arc::new(Connector {
-                tls: self.upstream_tls,
-                limit: self.settings.connect,
-                tasks: upstream_tasks.clone(),
-            }),
+            connector: Arc::new(Connector { tls: self.upstream_tls, tasks: upstream_tasks.clone() }),
             pages: self.pages,
             clock: self.shared.clock.clone(),
             settings: Arc::clone(&self.settings),

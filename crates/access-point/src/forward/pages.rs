@@ -4,12 +4,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use evergate_failover::engine::State;
 use evergate_failover::shell::CallOptions;
 use evergate_model::Service;
+use evergate_process::link::{Link, LinkError};
 use evergate_wire::peers::Peers;
 use futures_util::future::BoxFuture;
 use http::header::HOST;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -23,9 +25,15 @@ use crate::site::BuiltIn;
 const LONGEST: usize = 64 * 1024;
 /// The longest body that the API takes.
 const LONGEST_API: usize = 1024 * 1024;
-/// How long an instance may take to begin its answer, all attempts together: a password's hash
-/// takes its time.
-const LIMIT: Duration = Duration::from_secs(10);
+/// Answers of a known length up to this one are had whole before anything is passed on, so that an
+/// instance which dies within its answer is not noticed either.
+const WHOLE: u64 = 256 * 1024;
+/// How long reading a page may take, all attempts together.
+const READ_LIMIT: Duration = Duration::from_secs(5);
+/// How long any other request may take: a password's hash takes its time.
+const WRITE_LIMIT: Duration = Duration::from_secs(10);
+/// The same while no instance takes connections: enough to outlive a restart.
+const LIMIT_WHILE_AWAY: Duration = Duration::from_secs(2);
 
 /// The instances that make our pages. Tests put one of their own in their place.
 pub(crate) trait Pages: Send + Sync + 'static {
@@ -34,7 +42,16 @@ pub(crate) trait Pages: Send + Sync + 'static {
         &self,
         pages: BuiltIn,
         request: Request<Bytes>,
-    ) -> BoxFuture<'static, Result<Response<Incoming>, String>>;
+    ) -> BoxFuture<'static, Result<Response<PageBody>, String>>;
+}
+
+/// The body of a page's answer.
+#[derive(Debug)]
+pub(crate) enum PageBody {
+    /// All of it.
+    Whole(Bytes),
+    /// What is still to come: long, or events without end.
+    Stream(Incoming),
 }
 
 /// The pools of this access point, on the runtime where their links live.
@@ -51,7 +68,7 @@ impl Pages for PeerPages {
         &self,
         pages: BuiltIn,
         request: Request<Bytes>,
-    ) -> BoxFuture<'static, Result<Response<Incoming>, String>> {
+    ) -> BoxFuture<'static, Result<Response<PageBody>, String>> {
         let service = match pages {
             BuiltIn::Portal => Service::Authentication,
             BuiltIn::Console => Service::Administration,
@@ -59,16 +76,40 @@ impl Pages for PeerPages {
         let peers = self.peers.clone();
         let sending = self.control.spawn(async move {
             let pool = peers.pool(service).ok_or("no pool")?;
-            // The effect is keyed by the request's id: a repetition finds it done.
-            let options = CallOptions::SIGN_IN.within(LIMIT);
-            let attempt = |link: evergate_process::link::Link| {
+            let mut options = options(pages, request.method());
+            if pool.status().candidates.iter().all(|candidate| candidate.state == State::Down) {
+                options = options.within(LIMIT_WHILE_AWAY);
+            }
+            let attempt = |link: Link| {
                 let request = request.clone().map(|body| tonic::body::Body::new(Full::new(body)));
-                async move { link.send(request).await }
+                async move { whole(link.send(request).await?, &link).await }
             };
             pool.call(options, attempt).await.map_err(|error| error.to_string())
         });
         Box::pin(async move { sending.await.map_err(|error| error.to_string())? })
     }
+}
+
+/// How a page is called. What is no read has an effect, which is keyed by the request's id: a
+/// repetition at another instance finds it done.
+fn options(pages: BuiltIn, method: &Method) -> CallOptions {
+    match (pages, method) {
+        (_, &Method::GET | &Method::HEAD) => CallOptions::READ.within(READ_LIMIT),
+        (BuiltIn::Portal, _) => CallOptions::SIGN_IN.within(WRITE_LIMIT),
+        (BuiltIn::Console, _) => CallOptions::WRITE.within(WRITE_LIMIT),
+    }
+}
+
+/// The answer with all of its body, unless that is long, or nobody knows how long it will be: then
+/// it streams, and belongs to the instance that began it.
+async fn whole(answer: Response<Incoming>, link: &Link) -> Result<Response<PageBody>, LinkError> {
+    let (head, body) = answer.into_parts();
+    if !body.is_end_stream() && body.size_hint().exact().is_none_or(|length| length > WHOLE) {
+        return Ok(Response::from_parts(head, PageBody::Stream(body)));
+    }
+    let lost = |source| LinkError::Lost { peer: link.peer().dns_name(), source };
+    let body = body.collect().await.map_err(lost)?.to_bytes();
+    Ok(Response::from_parts(head, PageBody::Whole(body)))
 }
 
 impl Forwarder {
@@ -87,9 +128,13 @@ impl Forwarder {
         *request.uri_mut() = super::application::target(&asked, &head.uri);
         *request.headers_mut() = head.headers;
         let answer = self.pages.send(pages, request).await.map_err(ForwardError::PagesAway)?;
-        let (mut head, incoming) = answer.into_parts();
+        let (mut head, body) = answer.into_parts();
         head.version = Version::HTTP_11;
-        Ok(Response::from_parts(head, Body::upstream(incoming, None, None, self.settings.answer)))
+        let body = match body {
+            PageBody::Whole(bytes) => Body::whole(bytes),
+            PageBody::Stream(incoming) => Body::upstream(incoming, None, None, self.settings.answer),
+        };
+        Ok(Response::from_parts(head, body))
     }
 
     /// The whole body, within limits of length and time.
@@ -124,4 +169,26 @@ fn prepare(
     let told = Told { client, authority, identity: &identity, reserved: &[] };
     headers::prepare_page_request(headers, told);
     headers.remove(HOST);
+}
+
+#[cfg(test)]
+mod tests {
+    use evergate_failover::shell::CallKind;
+
+    use super::*;
+
+    #[test]
+    fn reading_is_hedged_soon_and_signing_in_has_its_time() {
+        for (pages, method, kind, patience) in [
+            (BuiltIn::Portal, Method::GET, CallKind::Read, 150),
+            (BuiltIn::Console, Method::HEAD, CallKind::Read, 150),
+            (BuiltIn::Portal, Method::POST, CallKind::Write, 1000),
+            (BuiltIn::Console, Method::POST, CallKind::Write, 300),
+            (BuiltIn::Console, Method::DELETE, CallKind::Write, 300),
+        ] {
+            let options = options(pages, &method);
+            assert_eq!(options.kind, kind, "{pages:?} {method}");
+            assert_eq!(options.patience, Some(Duration::from_millis(patience)), "{pages:?} {method}");
+        }
+    }
 }

@@ -13,6 +13,7 @@ use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_util::task::TaskTracker;
 
@@ -29,6 +30,11 @@ pub(crate) struct Server {
     pub(crate) member: MemberId,
     /// Requests that it has in hand.
     pub(crate) in_hand: AtomicU32,
+    /// Requests that it has had in hand for long.
+    pub(crate) waiting: AtomicU32,
+    /// When it last began an answer: microseconds since it was made.
+    answered: AtomicU64,
+    made: Instant,
     host: String,
     port: u16,
     tls: Option<ServerName<'static>>,
@@ -66,8 +72,6 @@ pub(crate) enum ConnectError {
 pub(crate) struct Connector {
     /// By which servers of `https://` upstreams are verified.
     pub(crate) tls: Arc<ClientConfig>,
-    /// The time that a connection may take to be made.
-    pub(crate) limit: Duration,
     /// Where connections run.
     pub(crate) tasks: TaskTracker,
 }
@@ -97,6 +101,9 @@ impl Server {
             number: NEXT.fetch_add(1, Ordering::Relaxed),
             member: MemberId::from(url),
             in_hand: AtomicU32::new(0),
+            waiting: AtomicU32::new(0),
+            answered: AtomicU64::new(0),
+            made: Instant::now(),
             host,
             port,
             tls,
@@ -119,12 +126,31 @@ impl Server {
         Ok(())
     }
 
-    /// A new connection, made within the connector's limit.
+    /// It began an answer.
+    pub(crate) fn note_answer(&self, at: Instant) {
+        self.answered.fetch_max(self.microseconds(at), Ordering::Relaxed);
+    }
+
+    /// Whether it has begun no answer at all since then.
+    #[must_use]
+    pub(crate) fn is_silent_since(&self, then: Instant) -> bool {
+        self.answered.load(Ordering::Relaxed) <= self.microseconds(then)
+    }
+
+    fn microseconds(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.made).as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// A new connection, made within `limit`.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub(crate) async fn connect(&self, connector: &Connector) -> Result<Sender, ConnectError> {
-        tokio::time::timeout(connector.limit, self.connect_unlimited(connector))
+    pub(crate) async fn connect(
+        &self,
+        connector: &Connector,
+        limit: Duration,
+    ) -> Result<Sender, ConnectError> {
+        tokio::time::timeout(limit, self.connect_unlimited(connector))
             .await
             .unwrap_or(Err(ConnectError::TimedOut))
     }

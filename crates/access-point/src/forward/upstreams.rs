@@ -6,14 +6,21 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use evergate_failover::engine::{Command, Event, Failure, PoolStatus, Settings, State};
 use evergate_failover::shell::tell;
 use evergate_failover::{Engine, Member, MemberId};
+use evergate_model::Timestamp;
 use evergate_model::topology::Mode;
 use evergate_process::Clock;
+use tokio::time::Instant;
 
+use super::latency::Latency;
 use super::server::{Server, UrlError};
+
+/// So many requests that wait for a server which says nothing do not all wait for something slow.
+const SEVERAL: u32 = 3;
 
 /// The servers of one resource.
 #[derive(Debug)]
@@ -25,7 +32,20 @@ pub(crate) struct Upstreams {
     engine: Mutex<Engine>,
     /// Every server is up and may be preferred.
     is_steady: AtomicBool,
+    /// How long they take.
+    pub(crate) latency: Latency,
     clock: Clock,
+}
+
+/// Who may be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// Whoever the engine says.
+    Any,
+    /// Nobody who may hang, while another does not: for what could not be sent elsewhere as well.
+    NoTrials,
+    /// Only who is well.
+    Well,
 }
 
 /// One request at one server: its outcome must be told, or it counts as abandoned.
@@ -33,9 +53,21 @@ pub(crate) struct Upstreams {
 pub(crate) struct Attempt {
     upstreams: Arc<Upstreams>,
     server: Arc<Server>,
+    began: Instant,
     /// When it began, if the engine was told.
-    started: Option<evergate_model::Timestamp>,
+    started: Option<Timestamp>,
+    /// It has taken long.
+    is_watched: bool,
     is_told: bool,
+}
+
+/// An attempt that has taken long, as its request sees it.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    server: Arc<Server>,
+    began: Instant,
+    started: Timestamp,
+    is_overdue: bool,
 }
 
 impl Upstreams {
@@ -68,6 +100,7 @@ impl Upstreams {
             servers,
             engine: Mutex::new(engine),
             is_steady: AtomicBool::new(true),
+            latency: Latency::default(),
             clock: clock.clone(),
         })
     }
@@ -101,20 +134,31 @@ impl Upstreams {
         self.engine().status(self.clock.now())
     }
 
-    /// The server that gets the next attempt; `None` when all were `tried`.
+    /// The server that gets the next attempt; `None` when all who may be chosen were `tried`.
     #[must_use]
-    pub(crate) fn choose(self: &Arc<Self>, tried: &[MemberId]) -> Option<Attempt> {
+    pub(crate) fn choose(self: &Arc<Self>, tried: &[MemberId], choice: Choice) -> Option<Attempt> {
         if tried.is_empty() && self.is_steady.load(Ordering::Relaxed) {
             return self.preferred().map(|server| self.attempt(server, None));
         }
         let now = self.clock.now();
         let mut engine = self.engine();
-        let id = engine.pick(tried, rand::random(), now)?;
+        let excluded = excluded(&engine, tried, choice);
+        let id = engine.pick(&excluded, rand::random(), now)?;
         let commands = engine.handle(Event::Started { member: id.clone() }, now);
         drop(engine);
         self.tell(&commands);
         let server = self.servers.iter().find(|server| server.member == id)?;
         Some(self.attempt(server, Some(now)))
+    }
+
+    /// Whether a server that was not `tried` is well.
+    #[must_use]
+    pub(crate) fn is_other_well(&self, tried: &[MemberId]) -> bool {
+        if self.is_steady.load(Ordering::Relaxed) {
+            return self.servers.len() > tried.len();
+        }
+        let engine = self.engine();
+        engine.members().any(|member| !tried.contains(&member.id) && is_up(&engine, &member.id))
     }
 
     /// The server for a request while all are well.
@@ -133,20 +177,23 @@ impl Upstreams {
         }
     }
 
-    fn attempt(
-        self: &Arc<Self>,
-        server: &Arc<Server>,
-        started: Option<evergate_model::Timestamp>,
-    ) -> Attempt {
+    fn attempt(self: &Arc<Self>, server: &Arc<Server>, started: Option<Timestamp>) -> Attempt {
         server.in_hand.fetch_add(1, Ordering::Relaxed);
-        Attempt { upstreams: Arc::clone(self), server: Arc::clone(server), started, is_told: false }
+        let (upstreams, server) = (Arc::clone(self), Arc::clone(server));
+        Attempt { upstreams, server, began: Instant::now(), started, is_watched: false, is_told: false }
     }
 
     /// Time passed: a hold-down may be over. To be called every second.
     pub(crate) fn tick(&self) {
+        self.latency.roll();
         if !self.is_steady.load(Ordering::Relaxed) {
             self.handle(Event::Tick);
         }
+    }
+
+    /// Whether a server is anything but well.
+    fn is_doubted(&self, member: &MemberId) -> bool {
+        !self.is_steady.load(Ordering::Relaxed) && !is_up(&self.engine(), member)
     }
 
     fn handle(&self, event: Event) {
@@ -174,6 +221,27 @@ impl Upstreams {
     }
 }
 
+/// Who must not be chosen.
+fn excluded(engine: &Engine, tried: &[MemberId], choice: Choice) -> Vec<MemberId> {
+    let with = |is_excluded: &dyn Fn(&MemberId) -> bool| {
+        let others = engine.members().map(|member| &member.id).filter(|id| is_excluded(id)).cloned();
+        tried.iter().cloned().chain(others).collect()
+    };
+    let is_any_up = || {
+        let mut untried = engine.members().filter(|member| !tried.contains(&member.id));
+        untried.any(|member| is_up(engine, &member.id))
+    };
+    match choice {
+        Choice::NoTrials if is_any_up() => with(&|id| engine.state(id) == Some(State::Suspect)),
+        Choice::Any | Choice::NoTrials => tried.to_vec(),
+        Choice::Well => with(&|id| !is_up(engine, id)),
+    }
+}
+
+fn is_up(engine: &Engine, id: &MemberId) -> bool {
+    engine.state(id) == Some(State::Up)
+}
+
 impl Attempt {
     /// Where the request goes.
     #[must_use]
@@ -181,41 +249,97 @@ impl Attempt {
         &self.server
     }
 
+    /// It takes long: from here on it is watched.
+    #[must_use]
+    pub(crate) fn watched(mut self, watches: &mut Vec<Watch>) -> Self {
+        let started = self.known();
+        self.server.waiting.fetch_add(1, Ordering::Relaxed);
+        self.is_watched = true;
+        let server = Arc::clone(&self.server);
+        watches.push(Watch { server, began: self.began, started, is_overdue: false });
+        self
+    }
+
     /// The server answered.
     pub(crate) fn answered(mut self) {
         self.is_told = true;
+        let (now, member) = (Instant::now(), &self.server.member);
+        let took = now.saturating_duration_since(self.began);
+        let is_late = self.is_watched && self.upstreams.is_doubted(member);
+        self.server.note_answer(now);
+        self.upstreams.latency.note(took);
         if let Some(started) = self.started {
-            self.upstreams.handle(Event::Answered { member: self.server.member.clone(), started });
+            let member = member.clone();
+            self.upstreams.handle(if is_late {
+                Event::AnsweredLate { member, started }
+            } else {
+                Event::Answered { member, started }
+            });
         }
     }
 
-    /// The server did not answer; it is not to be tried again for this request.
-    pub(crate) fn failed(mut self, failure: Failure) -> MemberId {
+    /// The server did not answer.
+    pub(crate) fn failed(mut self, failure: Failure) {
         self.is_told = true;
-        let member = self.server.member.clone();
-        let started = self.started.unwrap_or_else(|| {
-            self.upstreams.handle(Event::Started { member: member.clone() });
-            self.upstreams.clock.now()
-        });
-        self.upstreams.handle(Event::Failed { member: member.clone(), started, failure });
-        member
+        let (member, started) = (self.server.member.clone(), self.known());
+        self.upstreams.handle(Event::Failed { member, started, failure });
+    }
+
+    /// When it began, as the engine knows it.
+    fn known(&mut self) -> Timestamp {
+        if let Some(started) = self.started {
+            return started;
+        }
+        self.upstreams.handle(Event::Started { member: self.server.member.clone() });
+        let began = self.upstreams.clock.now().minus(self.began.elapsed());
+        *self.started.insert(began)
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
         self.server.in_hand.fetch_sub(1, Ordering::Relaxed);
+        if self.is_watched {
+            self.server.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
         if !self.is_told && self.started.is_some() {
             self.upstreams.handle(Event::Abandoned { member: self.server.member.clone() });
         }
     }
 }
 
+impl Watch {
+    /// Who has the request.
+    #[must_use]
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// How long it has waited.
+    #[must_use]
+    pub(crate) fn waited(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Whether the server is doubted, by others or from now on: it has answered nothing at all
+    /// meanwhile, and the request has waited for long (`is_long`), or for longer than is usual along
+    /// with several others.
+    #[must_use]
+    pub(crate) fn is_doubted(&mut self, upstreams: &Upstreams, is_long: bool) -> bool {
+        let is_silent = self.server.is_silent_since(self.began);
+        let are_many = || self.server.waiting.load(Ordering::Relaxed) >= SEVERAL;
+        let is_unusual = || self.waited() >= upstreams.latency.usual() && are_many();
+        if !self.is_overdue && is_silent && (is_long || is_unusual()) {
+            self.is_overdue = true;
+            let (member, started) = (self.server.member.clone(), self.started);
+            upstreams.handle(Event::Overdue { member, started });
+        }
+        is_silent && self.is_overdue || upstreams.is_doubted(&self.server.member)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use evergate_model::Timestamp;
     use evergate_process::clock::ManualClock;
 
     use super::*;
@@ -228,7 +352,7 @@ mod tests {
     }
 
     fn chosen(upstreams: &Arc<Upstreams>, tried: &[MemberId]) -> String {
-        let attempt = upstreams.choose(tried).unwrap();
+        let attempt = upstreams.choose(tried, Choice::Any).unwrap();
         let name = attempt.server().member.to_string();
         attempt.answered();
         name
@@ -238,10 +362,11 @@ mod tests {
     fn a_refused_request_goes_to_the_next_server_and_returns_when_the_first_is_steady() {
         let (hands, upstreams) = upstreams(Mode::Failover);
         assert_eq!(chosen(&upstreams, &[]), "http://a:1");
-        let tried = [upstreams.choose(&[]).unwrap().failed(Failure::Refused)];
+        upstreams.choose(&[], Choice::Any).unwrap().failed(Failure::Refused);
+        let tried = [MemberId::from("http://a:1")];
         assert_eq!(chosen(&upstreams, &tried), "http://b:1");
         assert_eq!(chosen(&upstreams, &[]), "http://b:1");
-        assert!(upstreams.choose(&["http://a:1".into(), "http://b:1".into()]).is_none());
+        assert!(upstreams.choose(&["http://a:1".into(), "http://b:1".into()], Choice::Any).is_none());
         // The wait is over: one request tries it, and finds it well.
         hands.advance(Duration::from_secs(60));
         upstreams.tick();
@@ -253,7 +378,7 @@ mod tests {
     #[test]
     fn balanced_servers_share_the_requests() {
         let (_, upstreams) = upstreams(Mode::Balance);
-        let held = upstreams.choose(&[]).unwrap();
+        let held = upstreams.choose(&[], Choice::Any).unwrap();
         let names: Vec<_> = (0..100).map(|_| chosen(&upstreams, &[])).collect();
         assert!(names.iter().filter(|name| **name != held.server().member.to_string()).count() > 25);
     }

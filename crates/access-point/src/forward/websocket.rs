@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use evergate_failover::engine::Failure;
 use http::{Request, Response, StatusCode, Version};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 
 use super::headers::{self, Told};
+use super::sending::Course;
 use super::{ForwardError, Forwarder, Leaving};
 use crate::accept::guard::InHand;
-use crate::body::{Body, Outgoing};
+use crate::body::{Body, ClientFailed, Outgoing};
 use crate::decide::sessions::Life;
 use crate::decide::{Destination, Permit};
 
@@ -38,7 +38,12 @@ impl Forwarder {
         headers::set_websocket(&mut head.headers);
         head.uri = super::application::target(&asked, &head.uri);
         let client_side = head.extensions.remove::<OnUpgrade>();
-        let mut answer = self.open(permit, &head).await?;
+        let mut request = Request::new(Outgoing::Whole(Bytes::new()));
+        *request.uri_mut() = head.uri;
+        *request.headers_mut() = head.headers;
+        let client_failed = ClientFailed::default();
+        let course = Course::new(&resource.upstreams, request, &client_failed, true);
+        let (mut answer, _connection) = self.send(course).await?;
         let server_side = hyper::upgrade::on(&mut answer);
         let (mut head, incoming) = answer.into_parts();
         headers::prepare_answer(&mut head.headers);
@@ -55,47 +60,6 @@ impl Forwarder {
         let limit = permit.remaining(self.clock.now(), LONGEST);
         self.connector.tasks.spawn(join(client_side, server_side, life, limit, in_hand));
         Ok(Response::from_parts(head, Body::whole(Bytes::new())))
-    }
-
-    /// The answer of the first server that can be reached, on a connection of its own.
-    async fn open(
-        &self,
-        permit: &Permit,
-        head: &http::request::Parts,
-    ) -> Result<Response<hyper::body::Incoming>, ForwardError> {
-        let Destination::Resource(resource) = permit.destination() else {
-            return Err(ForwardError::PagesAway("our pages have no WebSocket".to_owned()));
-        };
-        let upstreams = &resource.upstreams;
-        let (mut tried, mut why) = (Vec::new(), "there is none".to_owned());
-        while let Some(attempt) = upstreams.choose(&tried) {
-            let mut sender = match attempt.server().connect(&self.connector).await {
-                Ok(sender) => sender,
-                Err(error) => {
-                    why = error.to_string();
-                    tried.push(attempt.failed(Failure::Refused));
-                    continue;
-                }
-            };
-            let mut request = Request::new(Outgoing::Whole(Bytes::new()));
-            *request.uri_mut() = head.uri.clone();
-            *request.headers_mut() = head.headers.clone();
-            match tokio::time::timeout(self.settings.answer, sender.send_request(request)).await {
-                Ok(Ok(answer)) => {
-                    attempt.answered();
-                    return Ok(answer);
-                }
-                Ok(Err(error)) => {
-                    why = error.to_string();
-                    tried.push(attempt.failed(Failure::Reset));
-                }
-                Err(_) => {
-                    attempt.failed(Failure::TimedOut);
-                    return Err(ForwardError::TimedOut { link: upstreams.link.clone() });
-                }
-            }
-        }
-        Err(ForwardError::Unreachable { link: upstreams.link.clone(), why })
     }
 }
 

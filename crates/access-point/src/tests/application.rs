@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 /// A request that arrived.
@@ -24,7 +25,18 @@ pub(crate) struct Application {
     connections: Arc<AtomicUsize>,
     /// Sends the next event of `/events`.
     pub(crate) next: Arc<Notify>,
+    manner: watch::Sender<Manner>,
     task: JoinHandle<()>,
+}
+
+/// How it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    AtOnce,
+    /// After so long.
+    Slowly(Duration),
+    /// As a stopped process: connections are made and bytes are taken by the system alone.
+    Hung,
 }
 
 impl Drop for Application {
@@ -41,15 +53,33 @@ impl Application {
         let (seen, signal) = (Arc::clone(&received), Arc::clone(&next));
         let connections = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&connections);
+        let manner = watch::Sender::new(Manner::AtOnce);
+        let mut awake = manner.subscribe();
         let task = Handle::current().spawn(async move {
             let mut running = tokio::task::JoinSet::new();
             loop {
+                until_awake(&mut awake).await;
                 let (stream, _) = listener.accept().await.unwrap();
                 count.fetch_add(1, Ordering::SeqCst);
-                running.spawn(converse(stream, Arc::clone(&seen), Arc::clone(&signal)));
+                running.spawn(converse(stream, Arc::clone(&seen), Arc::clone(&signal), awake.clone()));
             }
         });
-        Self { address, received, connections, next, task }
+        Self { address, received, connections, next, manner, task }
+    }
+
+    /// Does nothing any more, as if it were stopped with SIGSTOP.
+    pub(crate) fn hang(&self) {
+        self.manner.send_replace(Manner::Hung);
+    }
+
+    /// Goes on.
+    pub(crate) fn wake(&self) {
+        self.manner.send_replace(Manner::AtOnce);
+    }
+
+    /// Takes so long for each answer.
+    pub(crate) fn slow_down(&self, to: Duration) {
+        self.manner.send_replace(Manner::Slowly(to));
     }
 
     pub(crate) fn url(&self) -> String {
@@ -70,9 +100,23 @@ impl Application {
     }
 }
 
-async fn converse(stream: TcpStream, seen: Arc<Mutex<Vec<Received>>>, next: Arc<Notify>) {
+async fn until_awake(manner: &mut watch::Receiver<Manner>) {
+    drop(manner.wait_for(|manner| *manner != Manner::Hung).await);
+}
+
+async fn converse(
+    stream: TcpStream,
+    seen: Arc<Mutex<Vec<Received>>>,
+    next: Arc<Notify>,
+    mut manner: watch::Receiver<Manner>,
+) {
     let mut stream = BufReader::new(stream);
     while let Some(received) = read(&mut stream).await {
+        until_awake(&mut manner).await;
+        let now = *manner.borrow();
+        if let Manner::Slowly(time) = now {
+            tokio::time::sleep(time).await;
+        }
         let path = received.head.split(' ').nth(1).unwrap_or_default().to_owned();
         seen.lock().unwrap().push(received.clone());
         let answer = match path.as_str() {

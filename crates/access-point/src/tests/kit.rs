@@ -19,7 +19,6 @@ use evergate_process::{Clock, Lifecycle, Readiness};
 use evergate_tokens::session_token::{Claims, to_be_signed};
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tokio_rustls::TlsAcceptor;
 
 use super::policy::ToldPolicy;
@@ -27,7 +26,7 @@ use crate::certificates::Certificates;
 use crate::decide::Decider;
 use crate::decide::policy::Policy;
 use crate::desk::Shared;
-use crate::forward::pages::Pages;
+use crate::forward::pages::{PageBody, Pages};
 use crate::serve::{follow_mode, start_tasks, start_threads};
 use crate::settings::Settings;
 use crate::site::{BuiltIn, Site};
@@ -119,7 +118,7 @@ impl Pages for NoPages {
         &self,
         _: BuiltIn,
         _: Request<bytes::Bytes>,
-    ) -> BoxFuture<'static, Result<Response<Incoming>, String>> {
+    ) -> BoxFuture<'static, Result<Response<PageBody>, String>> {
         Box::pin(async { Err("nobody makes pages in this test".to_owned()) })
     }
 }

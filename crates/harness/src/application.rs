@@ -1,7 +1,7 @@
 //! An application to protect, as a process of its own that can be killed: `test-application PORT`.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -30,9 +30,8 @@ impl Application {
     /// # Errors
     /// When it is not built, or does not listen.
     pub async fn on(port: u16) -> Result<Self> {
-        let mut command = Command::new(processes::built("test-application")?);
-        let process =
-            command.arg(port.to_string()).stdin(Stdio::null()).spawn().context("cannot start it")?;
+        let mut command = processes::tied(&processes::built("test-application")?);
+        let process = command.arg(port.to_string()).spawn().context("cannot start the application")?;
         let application = Self { process, port };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port)).to_string();
         until("the application listens", Duration::from_secs(10), async || {
@@ -61,6 +60,12 @@ impl Application {
     pub async fn served(&self) -> Result<u64> {
         let answer = plain_get(&format!("127.0.0.1:{}", self.port), "/served").await?;
         answer.rsplit("\r\n").next().unwrap_or_default().trim().parse().context("no number")
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// `kill -9`; nothing listens on the port afterwards.

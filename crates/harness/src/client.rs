@@ -62,6 +62,14 @@ impl Answer {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
+    /// Whether it gives the browser a session.
+    #[must_use]
+    pub fn opens_a_session(&self) -> bool {
+        let lines = self.headers.get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let values = lines.filter_map(|line| line.strip_prefix("__Host-evergate="));
+        values.into_iter().any(|value| !value.starts_with(';'))
+    }
+
     /// Where it leads on: a redirect, or a page that continues by itself.
     #[must_use]
     pub fn leads_to(&self) -> Option<Uri> {

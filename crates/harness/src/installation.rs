@@ -66,6 +66,7 @@ pub struct Running {
 /// A running installation; ended when it goes out of scope.
 pub struct Installation {
     directory: TempDir,
+    program: PathBuf,
     base: u16,
     arguments: Vec<String>,
     supervisor: Option<Child>,
@@ -100,12 +101,29 @@ impl Installation {
     pub fn prepare(arguments: &[&str]) -> Result<Self> {
         Ok(Self {
             directory: TempDir::with_prefix("evergate-test-")?,
+            program: processes::built("evergate")?,
             base: ports::listen_base()?,
             arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
             supervisor: None,
             is_at_peace: true,
             took: Duration::ZERO,
         })
+    }
+
+    /// Makes a copy of the program below this directory the one that is started, so that it can be replaced.
+    ///
+    /// # Errors
+    /// When it cannot be copied.
+    pub fn use_a_copy(&mut self) -> Result<&Path> {
+        let copy = self.directory.path().join("evergate");
+        std::fs::copy(&self.program, &copy).context("cannot copy the program")?;
+        self.program = copy;
+        Ok(&self.program)
+    }
+
+    /// Further arguments of `evergate up`, from the next start on.
+    pub fn also(&mut self, arguments: &[&str]) {
+        self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
     }
 
     /// Starts it (again) and waits until every instance is ready.
@@ -142,9 +160,10 @@ impl Installation {
     /// When it is not built.
     pub fn spawn(&self) -> Result<Child> {
         let output = File::options().create(true).append(true).open(self.directory.path().join("up.log"))?;
-        let mut command =
-            self.command(&["up", "--listen-base", &self.base.to_string(), "--domain", "localhost"])?;
-        command.args(&self.arguments).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let mut command = processes::tied(&self.program);
+        command.args(["up", "--listen-base", &self.base.to_string(), "--domain", "localhost"]);
+        command.arg("--data").arg(self.data()).env("HOME", self.directory.path());
+        command.args(&self.arguments).stdout(output.try_clone()?).stderr(output);
         command.spawn().context("cannot start `evergate up`")
     }
 
@@ -153,7 +172,7 @@ impl Installation {
     /// # Errors
     /// When it is not built.
     pub fn command(&self, arguments: &[&str]) -> Result<Command> {
-        let mut command = Command::new(processes::built("evergate")?);
+        let mut command = Command::new(&self.program);
         command.args(arguments).arg("--data").arg(self.data()).env("HOME", self.directory.path());
         Ok(command)
     }
@@ -163,9 +182,17 @@ impl Installation {
     /// # Errors
     /// When it fails: with what it said.
     pub async fn evergate(&self, arguments: &[&str]) -> Result<String> {
+        self.evergate_for(arguments, Duration::from_secs(120)).await
+    }
+
+    /// The same for a command that may take so long.
+    ///
+    /// # Errors
+    /// When it fails: with what it said.
+    pub async fn evergate_for(&self, arguments: &[&str], limit: Duration) -> Result<String> {
         let mut command = tokio::process::Command::from(self.command(arguments)?);
         let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
-        let output = tokio::time::timeout(Duration::from_secs(120), output).await??;
+        let output = tokio::time::timeout(limit, output).await??;
         let (told, said) = (String::from_utf8(output.stdout)?, String::from_utf8_lossy(&output.stderr));
         ensure!(output.status.success(), "`evergate {}` failed: {said}{told}", arguments.join(" "));
         Ok(told)
@@ -270,6 +297,21 @@ impl Installation {
         Ok(values.sum())
     }
 
+    /// How often the logs of all instances say that a member of a pool went to `state`.
+    #[must_use]
+    pub fn times_a_member_went(&self, state: &str) -> usize {
+        let logs = std::fs::read_dir(self.data().join("logs")).into_iter().flatten().flatten();
+        let texts = logs.filter_map(|log| std::fs::read_to_string(log.path()).ok());
+        let to = format!("\"to\":\"{state}\"");
+        texts
+            .map(|text| {
+                text.lines()
+                    .filter(|line| line.contains("a member's state changed") && line.contains(&to))
+                    .count()
+            })
+            .sum()
+    }
+
     /// SIGTERM; waits for the end, which must come within the promised 8 s.
     ///
     /// # Errors
@@ -359,13 +401,18 @@ impl Drop for Installation {
         if let Some(mut child) = self.supervisor.take() {
             end(&mut child);
         }
-        // Instances whose supervisor was killed before: each is ours only if its command line names our directory.
-        for instance in self.read().map(|up| up.instances).unwrap_or_default() {
-            let command = std::fs::read(format!("/proc/{}/cmdline", instance.pid)).unwrap_or_default();
-            let directory = self.directory.path().display().to_string();
-            if String::from_utf8_lossy(&command).contains(&directory) {
-                _ = processes::signal(instance.pid, Signal::SIGKILL);
+        // Instances whose supervisor was killed before, and such as it was about to start.
+        let deadline = std::time::Instant::now() + Duration::from_secs(5);
+        loop {
+            let left = processes::naming(self.directory.path());
+            let running: Vec<u32> = left.into_iter().filter(|pid| processes::is_running(*pid)).collect();
+            if running.is_empty() || std::time::Instant::now() > deadline {
+                break;
             }
+            for pid in running {
+                _ = processes::signal(pid, Signal::SIGKILL);
+            }
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 }

@@ -13,7 +13,7 @@ use http::Request;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use tokio::sync::RwLock;
+use tokio::sync::{RwLock, RwLockWriteGuard};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsConnector;
@@ -56,6 +56,7 @@ pub struct Plan {
 /// A load that runs until it is stopped.
 pub struct Load {
     shared: Arc<Shared>,
+    started: Instant,
     pacing: JoinHandle<()>,
 }
 
@@ -70,14 +71,25 @@ struct Shared {
 
 #[derive(Default)]
 struct Record {
-    took: Vec<Duration>,
+    answered: Vec<Answered>,
     lost: BTreeMap<String, u64>,
     at: Vec<Duration>,
+}
+
+/// A request that was answered well.
+#[derive(Debug, Clone, Copy)]
+pub struct Answered {
+    /// When it was sent, counted from the first request.
+    pub at: Duration,
+    /// How long the answer took.
+    pub took: Duration,
 }
 
 /// What became of the requests.
 #[derive(Debug, Clone)]
 pub struct Report {
+    /// Those answered well, by how long it took.
+    pub answered: Vec<Answered>,
     /// All that were sent.
     pub sent: u64,
     /// Those that were not answered well.
@@ -108,8 +120,9 @@ impl Load {
             gate: RwLock::default(),
             is_over: AtomicBool::new(false),
         });
-        let pacing = tokio::spawn(pace(Arc::clone(&shared)));
-        Ok(Self { shared, pacing })
+        let started = Instant::now();
+        let pacing = tokio::spawn(pace(Arc::clone(&shared), started));
+        Ok(Self { shared, started, pacing })
     }
 
     /// How many were answered or lost so far.
@@ -119,13 +132,24 @@ impl Load {
     #[must_use]
     pub fn done(&self) -> u64 {
         let record = self.shared.record.lock().expect("no task panics");
-        record.took.len() as u64 + record.lost.values().sum::<u64>()
+        record.answered.len() as u64 + record.lost.values().sum::<u64>()
+    }
+
+    /// How long it has been going on.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// Holds new requests back, waits until none is under way, does `what`, lets them go on.
     pub async fn between_requests<T>(&self, what: impl Future<Output = T>) -> T {
-        let _gate = self.shared.gate.write().await;
+        let _gate = self.hold().await;
         what.await
+    }
+
+    /// Holds new requests back, and waits until none is under way; they go on when the result is dropped.
+    pub async fn hold(&self) -> RwLockWriteGuard<'_, ()> {
+        self.shared.gate.write().await
     }
 
     /// Sends nothing more, waits for the last answers, and counts.
@@ -136,26 +160,13 @@ impl Load {
         self.shared.is_over.store(true, Ordering::Relaxed);
         self.pacing.await.context("the load panicked")?;
         let record = std::mem::take(&mut *self.shared.record.lock().expect("no task panics"));
-        let mut took = record.took;
-        took.sort();
-        let at = |share: f64| took.get((took.len() as f64 * share) as usize).copied().unwrap_or_default();
-        let lost = record.lost.values().sum();
-        Ok(Report {
-            sent: took.len() as u64 + lost,
-            lost,
-            reasons: record.lost,
-            at: record.at,
-            median: at(0.5),
-            nearly_all: at(0.99),
-            slowest: took.last().copied().unwrap_or_default(),
-        })
+        Ok(Report::of(record.answered, record.lost, record.at))
     }
 }
 
-async fn pace(shared: Arc<Shared>) {
+async fn pace(shared: Arc<Shared>, started: Instant) {
     let mut ticks = interval(Duration::from_secs(1) / shared.plan.rate);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    let started = Instant::now();
     let mut requests = JoinSet::new();
     let mut number = 0;
     while !shared.is_over.load(Ordering::Relaxed) {
@@ -178,7 +189,7 @@ async fn one(shared: Arc<Shared>, number: u64, started: Instant) {
     };
     let mut record = shared.record.lock().expect("no task panics");
     match outcome {
-        None => record.took.push(sent.elapsed()),
+        None => record.answered.push(Answered { at: sent - started, took: sent.elapsed() }),
         Some(reason) => {
             *record.lost.entry(reason).or_default() += 1;
             if record.at.len() < 20 {
@@ -226,6 +237,33 @@ impl Shared {
 }
 
 impl Report {
+    fn of(mut answered: Vec<Answered>, reasons: BTreeMap<String, u64>, at: Vec<Duration>) -> Self {
+        answered.sort_by_key(|answer| answer.took);
+        let within = |share: f64| {
+            answered
+                .get((answered.len() as f64 * share) as usize)
+                .map_or(Duration::ZERO, |answer| answer.took)
+        };
+        let lost = reasons.values().sum();
+        Self {
+            sent: answered.len() as u64 + lost,
+            lost,
+            reasons,
+            at,
+            median: within(0.5),
+            nearly_all: within(0.99),
+            slowest: answered.last().map_or(Duration::ZERO, |answer| answer.took),
+            answered,
+        }
+    }
+
+    /// The same of those requests alone that were answered well and sent from then to then.
+    #[must_use]
+    pub fn between(&self, from: Duration, to: Duration) -> Self {
+        let is_in = |answer: &&Answered| (from..to).contains(&answer.at);
+        Self::of(self.answered.iter().filter(is_in).copied().collect(), BTreeMap::new(), Vec::new())
+    }
+
     /// Fails where anything was lost.
     ///
     /// # Errors

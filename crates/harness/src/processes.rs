@@ -1,7 +1,8 @@
 //! What `/proc` tells of a process, and signals by process id.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -16,10 +17,51 @@ pub fn signal(pid: u32, signal: Signal) -> bool {
     i32::try_from(pid).is_ok_and(|pid| kill(Pid::from_raw(pid), signal).is_ok())
 }
 
-/// Whether a process of that id runs: neither gone nor waiting to be reaped.
+/// Whether a process of that id runs: neither gone nor waiting to be reaped. One whose first thread has ended looks like
+/// a zombie while its others still hold its sockets: it runs.
 #[must_use]
 pub fn is_running(pid: u32) -> bool {
-    stat(pid).is_some_and(|fields| fields.first().is_some_and(|state| state != "Z" && state != "X"))
+    match state(pid) {
+        None | Some('X') => false,
+        Some('Z') => tasks(pid) > 1,
+        Some(_) => true,
+    }
+}
+
+/// Whether a process is stopped, as by SIGSTOP.
+#[must_use]
+pub fn is_stopped(pid: u32) -> bool {
+    state(pid) == Some('T')
+}
+
+fn state(pid: u32) -> Option<char> {
+    stat(pid)?.first()?.chars().next()
+}
+
+fn tasks(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count)
+}
+
+/// A program that is ended with SIGTERM when the thread that starts it ends, however that comes about, and that holds
+/// neither input nor output of the test open.
+#[must_use]
+pub fn tied(program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "TERM"]).arg(program);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// Processes whose command line names `directory`.
+#[must_use]
+pub fn naming(directory: &Path) -> Vec<u32> {
+    let directory = directory.display().to_string();
+    let names = |pid: &u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(&directory)
+    };
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(names).collect()
 }
 
 /// `kill -9`, and waits until the kernel has closed what the process held.

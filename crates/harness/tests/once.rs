@@ -67,17 +67,6 @@ async fn before_the_code(installation: &Installation, user: &Credentials) -> Res
     Ok((client, page))
 }
 
-/// Whether this answer opened a session.
-fn is_in(answer: &Answer) -> bool {
-    let cookies = answer.headers.get_all("set-cookie").iter();
-    let is_session = |value: &http::HeaderValue| {
-        value
-            .to_str()
-            .is_ok_and(|text| text.starts_with("__Host-evergate=") && !text.starts_with("__Host-evergate=;"))
-    };
-    cookies.into_iter().any(is_session)
-}
-
 async fn race_codes(users: usize) -> Result<()> {
     let mut installation = balanced().await?;
     let mut api = Api::of_instance(&installation, 0)?;
@@ -94,11 +83,12 @@ async fn race_codes(users: usize) -> Result<()> {
             submit_once(&mut one, &page_of_one, "code", &code),
             submit_once(&mut two, &page_of_two, "code", &code),
         )?;
-        let winners = usize::from(is_in(&first)) + usize::from(is_in(&second));
+        let winners = usize::from(first.opens_a_session()) + usize::from(second.opens_a_session());
         ensure!(winners == 1, "{winners} sessions by one code: {} {}", first.text(), second.text());
         let third = before_the_code(&installation, &user).await?;
         let (mut three, page) = third;
-        ensure!(!is_in(&submit_once(&mut three, &page, "code", &code).await?), "a used code was good again");
+        let again = submit_once(&mut three, &page, "code", &code).await?;
+        ensure!(!again.opens_a_session(), "a used code was good again");
     }
     let after = calls(&installation, "authentication").await?;
     let shares: Vec<u64> =
@@ -134,7 +124,7 @@ async fn of_many_wrong_passwords_at_once_exactly_five_are_tried() -> Result<()> 
         attempts.spawn(async move { submit_once(&mut client, &page, "password", &values).await });
     }
     while let Some(answer) = attempts.join_next().await {
-        ensure!(!is_in(&answer??), "a wrong password was enough");
+        ensure!(!answer??.opens_a_session(), "a wrong password was enough");
     }
     let tried = wrong_passwords(&installation).await? - tried_before;
     ensure!(tried == 5, "{tried} passwords were tried");

@@ -61,7 +61,8 @@ impl Nginx {
             .arg(directory.path())
             .arg("-c")
             .arg(file);
-        let process = command.stdin(Stdio::null()).spawn().context("cannot start `nginx`")?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let process = command.spawn().context("cannot start `nginx`")?;
         let nginx = Self { process, port, _directory: directory };
         until("nginx listens", Duration::from_secs(10), async || {
             tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()

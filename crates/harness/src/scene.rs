@@ -1,0 +1,140 @@
+//! The scene of the tests of faults: an installation before two applications, a signed-in user, and loads for each
+//! service.
+
+mod effects;
+mod loads;
+mod victim;
+
+use anyhow::{Result, ensure};
+use tokio::sync::Mutex;
+
+use crate::application::Application;
+use crate::client::Client;
+use crate::installation::Installation;
+use crate::sign_in::sign_in;
+use crate::users::Credentials;
+
+use effects::Effects;
+pub use effects::sessions;
+pub use loads::{Loads, Reports};
+pub use victim::{Hung, Struck, Victim};
+
+/// Lets in who knows the password. The verdict also rests on a header, so that a request which brings a new value of it
+/// is one that no permit cache can know.
+const RULE: &str = "header(x-turn) matches \"never\" or password";
+
+/// Whether access points keep permits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cache {
+    /// As by default; of ten requests one is new to the cache, so that policy is asked.
+    Default,
+    /// `permit_cache: 0s`: policy is asked each time.
+    Off,
+    /// Requests to two resources by turns, of either kind.
+    Both,
+}
+
+impl Cache {
+    const fn resources(self) -> &'static [&'static str] {
+        match self {
+            Self::Default => &["cached"],
+            Self::Off => &["uncached"],
+            Self::Both => &["cached", "uncached"],
+        }
+    }
+}
+
+/// An installation with resources `cached` and `uncached` before the same two applications.
+pub struct Scene {
+    /// The installation.
+    pub installation: Installation,
+    /// A user who knows a password, and has it here only.
+    pub user: Credentials,
+    applications: Mutex<[Application; 2]>,
+    client: Client,
+    cache: Cache,
+    before: Effects,
+}
+
+impl Scene {
+    /// Starts everything and signs a user in.
+    ///
+    /// # Errors
+    /// When something does not start.
+    pub async fn start(cache: Cache) -> Result<Self> {
+        Self::before(Installation::prepare(&[])?, cache).await
+    }
+
+    /// The same with an installation that has been prepared and not been started.
+    ///
+    /// # Errors
+    /// When something does not start.
+    pub async fn before(mut installation: Installation, cache: Cache) -> Result<Self> {
+        let applications = [Application::start().await?, Application::start().await?];
+        installation.up().await?;
+        let [first, second] = [applications[0].url(), applications[1].url()];
+        for (name, lives) in [("cached", "30s"), ("uncached", "0s")] {
+            let host = format!("{name}.localhost");
+            let upstreams = ["--upstream", &first, "--upstream", &second];
+            let add = ["resource", "add", name, "--host", &host, "--rule", RULE, "--permit-cache", lives];
+            installation.evergate(&[&add[..], &upstreams[..]].concat()).await?;
+        }
+        let user = Credentials::with_password(&installation, "carol").await?;
+        let mut client = installation.client()?;
+        for name in ["cached", "uncached"] {
+            let answer = sign_in(&mut client, &installation.url(name), &user).await?;
+            ensure!(answer.status.is_success(), "{name}: {} {}", answer.status, answer.text());
+        }
+        let before = Effects::so_far(&installation, &user).await?;
+        Ok(Self { installation, user, applications: Mutex::new(applications), client, cache, before })
+    }
+
+    /// The client that the user signed in with.
+    #[must_use]
+    pub const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The process of the application that has served most, and how many requests it has served.
+    ///
+    /// # Errors
+    /// When one does not answer.
+    pub async fn application_that_serves(&self) -> Result<(u32, u64)> {
+        let applications = self.applications.lock().await;
+        let served = [applications[0].served().await?, applications[1].served().await?];
+        let busiest = usize::from(served[1] > served[0]);
+        Ok((applications[busiest].pid(), served[busiest]))
+    }
+
+    /// Kills the application that has served most; how much it had.
+    ///
+    /// # Errors
+    /// When one does not answer.
+    pub async fn kill_the_application_that_serves(&self) -> Result<u64> {
+        let (pid, served) = self.application_that_serves().await?;
+        let mut applications = self.applications.lock().await;
+        applications.iter_mut().filter(|application| application.pid() == pid).for_each(Application::kill);
+        Ok(served)
+    }
+
+    /// Starts the application that was killed, on its port.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn restart_the_application(&self) -> Result<()> {
+        for application in self.applications.lock().await.iter_mut() {
+            if application.served().await.is_err() {
+                *application = Application::on(application.port()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the installation, which must end well.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn end(mut self) -> Result<()> {
+        self.installation.stop().await
+    }
+}

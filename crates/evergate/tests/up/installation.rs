@@ -78,10 +78,16 @@ impl Installation {
     /// Every process that runs on this directory.
     pub fn processes(&self) -> Vec<i32> {
         let data = self.data().into_os_string().into_string().unwrap();
+        // The first thread of a process may have ended, and tell nothing, while others go on.
         let on_it = |pid: &i32| {
-            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            name.trim() == "evergate" && String::from_utf8_lossy(&line).contains(&data)
+            let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+            threads.map(|thread| thread.path()).any(|thread| {
+                let line = std::fs::read(thread.join("cmdline")).unwrap_or_default();
+                let program = std::fs::read_link(thread.join("exe")).unwrap_or_default();
+                let is_ours =
+                    program.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"evergate"));
+                is_ours && String::from_utf8_lossy(&line).contains(&data)
+            })
         };
         let pids = std::fs::read_dir("/proc")
             .unwrap()
@@ -90,10 +96,14 @@ impl Installation {
     }
 
     pub fn kill_everything(&self) {
-        for pid in self.processes() {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-        }
-        wait("all processes to be gone", || self.processes().is_empty());
+        // Again and again: a supervisor that is being killed may have started another child meanwhile.
+        wait("all processes to be gone", || {
+            let living = self.processes();
+            for pid in &living {
+                let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+            }
+            living.is_empty()
+        });
     }
 }
 
@@ -153,9 +163,33 @@ impl Drop for Running<'_> {
 
 impl Drop for Installation {
     fn drop(&mut self) {
-        for pid in self.processes() {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        let until = Instant::now() + PATIENCE;
+        while !self.processes().is_empty() && Instant::now() < until {
+            for pid in self.processes() {
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
+            sleep(Duration::from_millis(20));
         }
+    }
+}
+
+/// A process that has nothing to do with Evergate; it ends with the test, however the test ends.
+pub struct Stranger(Child);
+
+impl Stranger {
+    pub fn start(command: &mut Command) -> Self {
+        Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+
+    pub fn lives(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::installation::{Installation, read};
+use crate::installation::{Installation, Stranger, read};
 
 #[test]
 fn orphans_of_a_killed_supervisor_are_ended_and_nobody_else() {
@@ -20,11 +20,12 @@ fn orphans_of_a_killed_supervisor_are_ended_and_nobody_else() {
 
     // The same words, but another program: not provably ours.
     let data = installation.data().into_os_string().into_string().unwrap();
-    let mut decoy = Command::new("/bin/sleep").arg0("evergate run policy1").arg("1000").spawn().unwrap();
-    let mut shell = Command::new("/bin/sh")
-        .args(["-c", "while :; do sleep 1; done", "run", "--data", &data])
-        .spawn()
-        .unwrap();
+    let mut decoy = Stranger::start(Command::new("/bin/sleep").arg0("evergate run policy1").arg("1000"));
+    // It waits at a pipe of its own, so that ending it leaves no child of its own behind.
+    let script = "mkfifo \"$0\"; exec 3<>\"$0\"; read -r word <&3";
+    let pipe = installation.data().join("pipe").into_os_string().into_string().unwrap();
+    let mut shell =
+        Stranger::start(Command::new("/bin/sh").args(["-c", script, &pipe, "run", "--data", &data]));
 
     let mut again = installation.spawn(&[]);
     // The file of the crashed supervisor does not pass for that of the new one.
@@ -33,9 +34,7 @@ fn orphans_of_a_killed_supervisor_are_ended_and_nobody_else() {
     let living = installation.processes();
     assert!(orphans.iter().all(|orphan| !living.contains(orphan)), "{orphans:?} {living:?}");
     for innocent in [&mut decoy, &mut shell] {
-        assert!(innocent.try_wait().unwrap().is_none(), "an innocent process was ended");
-        innocent.kill().unwrap();
-        innocent.wait().unwrap();
+        assert!(innocent.lives(), "an innocent process was ended");
     }
     again.end(Signal::SIGTERM);
 }

@@ -3,6 +3,7 @@
 //! instance's own browser listener.
 
 mod answer;
+mod attempt;
 mod live;
 mod rows;
 mod session;

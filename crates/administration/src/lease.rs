@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use evergate_store::leases;
+use evergate_store::{StoreError, Tx, leases};
 
 use crate::office::Office;
 
@@ -33,7 +33,7 @@ pub(crate) async fn hold(office: Office) {
     }
 }
 
-async fn take(office: &Office) -> Result<bool, evergate_store::StoreError> {
+async fn take(office: &Office) -> Result<bool, StoreError> {
     let now = office.now();
     // Whoever is asked to drain does not stand for election.
     let is_able = office.instance.readiness.state().ready;
@@ -47,6 +47,17 @@ async fn take(office: &Office) -> Result<bool, evergate_store::StoreError> {
     let lease = leases::take(&mut tx, now, ACTIVE, office.name(), now.plus(LENGTH)).await?;
     tx.commit().await?;
     Ok(lease.is_some_and(|lease| lease.holder == *office.name()))
+}
+
+/// A transaction for what the active instance alone may do; `None` for every other. Asked inside it,
+/// so that an instance that was active, hung, and wakes when another has taken over changes nothing.
+pub(crate) async fn begin_as_active(office: &Office) -> Result<Option<Tx>, StoreError> {
+    if !office.is_active() {
+        return Ok(None);
+    }
+    let mut tx = office.store.begin().await?;
+    let is_held = leases::is_held(&mut tx, office.now(), ACTIVE, office.name()).await?;
+    Ok(is_held.then_some(tx))
 }
 
 /// Gives the lease up, so that the standby need not wait for it to expire.

@@ -11,7 +11,7 @@ use evergate_wire::report::{InstanceReport, InstanceState};
 
 use crate::office::Office;
 use crate::vault::Vault;
-use crate::{Failure, bundles, publishing, statuses};
+use crate::{Failure, bundles, lease, publishing, statuses};
 
 /// What happens to the keys of one purpose.
 pub(crate) type Step = (Service, Purpose, Event);
@@ -70,7 +70,7 @@ pub(crate) async fn go_on(office: &Office) -> Result<(), Failure> {
     if steps.is_empty() {
         return Ok(());
     }
-    let mut tx = office.store.begin().await?;
+    let Some(mut tx) = lease::begin_as_active(office).await? else { return Ok(()) };
     if take_steps(&mut tx, &office.vault, &Actor::System, office.now(), &steps).await? {
         tx.commit().await?;
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use evergate_model::{Service, Timestamp};
+use evergate_model::Service;
 use evergate_store::{
     attempts, configurations, console_sessions, credentials, effects, email_codes, instances,
 };
@@ -100,15 +100,16 @@ async fn clean(office: Office) {
     loop {
         tokio::time::sleep(CLEANING_PERIOD).await;
         if office.is_active()
-            && let Err(error) = clean_once(&office, office.now()).await
+            && let Err(error) = clean_once(&office).await
         {
             tracing::warn!(error = crate::failure::chain(&error), "old rows could not be removed");
         }
     }
 }
 
-async fn clean_once(office: &Office, now: Timestamp) -> Result<(), Failure> {
-    let mut tx = office.store.begin().await?;
+async fn clean_once(office: &Office) -> Result<(), Failure> {
+    let Some(mut tx) = crate::lease::begin_as_active(office).await? else { return Ok(()) };
+    let now = office.now();
     effects::forget(&mut tx, now.minus(DAY)).await?;
     credentials::forget_used_codes(&mut tx, now.minus(DAY)).await?;
     attempts::forget(&mut tx, now.minus(DAY)).await?;

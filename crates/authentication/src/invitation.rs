@@ -68,7 +68,7 @@ async fn set(
     user: &users::User,
     proof: Secret<String>,
 ) -> Result<Response, Error> {
-    let phc = visit.site.hashing.take_place()?.hash(proof).await?;
+    let phc = visit.site.hashing.take_turn().await?.hash(proof).await?;
     let mut tx = visit.site.store.begin().await?;
     if effects::find::<bool>(&mut tx, key, FINGERPRINT).await?.is_none() {
         if invitations::accept(&mut tx, visit.now, &hash_of(token)).await?.is_none() {

@@ -145,7 +145,13 @@ pub trait Neighbours: Debug + Send + Sync {
     /// The sessions of the token's user.
     fn list_sessions(&self, host: &Host, token: &str) -> Answer<'_, Vec<SessionSummary>>;
     /// Ends another session of the token's user; `None`: all but the token's own.
-    fn revoke_session(&self, host: &Host, token: &str, session: Option<Id<Session>>) -> Answer<'_, ()>;
+    fn revoke_session(
+        &self,
+        effect: Vec<u8>,
+        host: &Host,
+        token: &str,
+        session: Option<Id<Session>>,
+    ) -> Answer<'_, ()>;
     /// What the token's user may reach.
     fn reachable<'a>(
         &'a self,

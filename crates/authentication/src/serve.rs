@@ -1,10 +1,12 @@
 //! How the service starts: joins the installation, opens the database, serves its pages.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use evergate_keys::KeyBundle;
 use evergate_model::snapshot::Snapshot;
+use evergate_process::shedding::{Limits, SheddingLayer};
 use evergate_process::{Instance, internal_listener};
 use evergate_store::Store;
 use evergate_wire::authorization::GateLayer;
@@ -19,6 +21,11 @@ use crate::secrets::Secrets;
 use crate::settings::Settings;
 use crate::site::{Latest, Site};
 use crate::tidying;
+
+/// What is taken on. Somebody waits for a page longer than a program for an answer; who waits for
+/// their password to be hashed is limited by the hashing pool besides.
+const PAGES: Limits =
+    Limits { work: "pages", running: 512, waiting: 512, patience: Duration::from_millis(500) };
 
 /// Runs the service until the process stops.
 ///
@@ -42,7 +49,7 @@ pub async fn serve(instance: Instance) -> anyhow::Result<()> {
     instance.lifecycle.spawn_until_stop("become ready", become_ready(instance.clone(), site.clone()));
     // The heartbeat goes through the same layers and queue as the pages.
     let heartbeat = internal_listener::heartbeat(&instance.readiness);
-    let router = routes::router(site).merge(heartbeat).layer(GateLayer);
+    let router = routes::router(site).layer(SheddingLayer::new(PAGES)).merge(heartbeat).layer(GateLayer);
     internal_listener::bind_and_serve(&instance, router).await?;
     instance.lifecycle.stopping().await;
     store.close().await;

@@ -82,6 +82,7 @@ impl Settings {
         Limits {
             failures: self.limits.failures,
             failures_per_user: self.limits.failures_per_user,
+            failures_per_address: Some(self.limits.of_an_address()),
             pause: self.limits.pause.as_duration(),
         }
     }

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use evergate_model::id::Message;
 use evergate_model::{Id, Timestamp};
 use evergate_process::Clock;
+use evergate_store::effects::Effect;
 use evergate_store::outbox::NewMessage;
 use evergate_store::{Store, Tx, outbox};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::DistributionError;
-use crate::effect::Effect;
 use crate::letter::Kind;
 use crate::measures;
 

@@ -1,10 +1,14 @@
 //! Mail goes out: what is due is leased, carried, and marked.
 //!
 //! Two instances never send the same message at the same time; one that dies while it sends loses
-//! its lease, and the other sends again, under the same Message-ID.
+//! its lease, and the other sends again, under the same Message-ID. A message reaches a server twice
+//! only if whoever held the lease was stopped between the server's acceptance and writing that down
+//! ([`Lease`] keeps a later waking from it); each such time is counted.
 
 mod carrier;
+mod dialogue;
 mod files;
+mod lease;
 mod mail_password;
 mod schedule;
 mod smtp;
@@ -14,9 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evergate_model::id::Message;
-use evergate_model::{Id, Name, Timestamp};
+use evergate_model::{Id, Name};
 use evergate_process::{Clock, Lifecycle};
-use evergate_store::outbox::{Leased, Outcome};
+use evergate_store::outbox::{Finished, Leased, Outcome};
 use evergate_store::{Store, StoreError, outbox};
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -27,6 +31,7 @@ use crate::letter::{self, Fields, Kind};
 use crate::measures;
 
 use carrier::{Carried, Carrier};
+use lease::Lease;
 use schedule::Next;
 
 pub use smtp::SERVER_LIMIT;
@@ -71,12 +76,22 @@ impl Delivery {
     /// Delivers until the process stops; what is under way then is finished.
     pub async fn run(self) {
         let mut carrier = Carrier::new(self.directory.clone());
+        if let Err(error) = self.end_own_leases().await {
+            tracing::warn!(%error, "what was leased before the start waits until its lease is over");
+        }
         while self.wait().await {
             carrier.use_configuration(self.current.borrow().mail.as_ref());
             if let Err(error) = self.work_off(&carrier).await {
                 tracing::warn!(%error, "the outbox cannot be worked off; trying again");
             }
         }
+    }
+
+    /// Whoever leased under this name before has ended.
+    async fn end_own_leases(&self) -> Result<(), StoreError> {
+        let mut tx = self.store.begin().await?;
+        outbox::end_leases(&mut tx, &self.instance).await?;
+        tx.commit().await
     }
 
     /// Waits for the next round; false when there is none.
@@ -97,7 +112,8 @@ impl Delivery {
             let mut tx = self.store.begin().await?;
             let leased = outbox::lease(&mut tx, now, &self.instance, now.plus(LEASE), BATCH).await?;
             tx.commit().await?;
-            let done = self.carry_all(carrier, leased, now.plus(LEASE)).await;
+            let lease = Lease::until(self.clock.clone(), now.plus(LEASE));
+            let done = self.carry_all(carrier, leased, &lease).await;
             self.mark(done).await?;
         }
         Ok(())
@@ -114,29 +130,24 @@ impl Delivery {
         if waiting.messages == 0 { Ok(false) } else { outbox::is_due(&mut reading, now).await }
     }
 
-    async fn carry_all(
-        &self,
-        carrier: &Carrier,
-        leased: Vec<Leased>,
-        until: Timestamp,
-    ) -> Vec<(Leased, Next)> {
+    async fn carry_all(&self, carrier: &Carrier, leased: Vec<Leased>, lease: &Lease) -> Vec<(Leased, Next)> {
         let carry = |message: Leased| async move {
-            let next = self.carry(carrier, &message, until).await;
+            let next = self.carry(carrier, &message, lease).await;
             (message, next)
         };
         stream::iter(leased).map(carry).buffer_unordered(AT_ONCE).collect().await
     }
 
-    async fn carry(&self, carrier: &Carrier, message: &Leased, until: Timestamp) -> Next {
+    async fn carry(&self, carrier: &Carrier, message: &Leased, lease: &Lease) -> Next {
         let now = self.clock.now();
         let Ok(kind) = message.kind.parse::<Kind>() else {
             return Next::Finish(Outcome::Failed(format!("`{}` is not a kind of message", message.kind)));
         };
-        if now.plus(SERVER_LIMIT) > until || self.lifecycle.is_stopping() {
+        if !lease.lasts(SERVER_LIMIT) || self.lifecycle.is_stopping() {
             return Next::Postpone { due_at: now, reason: "not tried".to_owned() };
         }
         let carried = match self.read(kind, message) {
-            Ok(Some(letter)) => carrier.carry(message, &letter).await,
+            Ok(Some(letter)) => carrier.carry(message, &letter, lease).await,
             Ok(None) => Carried::Delivered,
             Err(reason) => Carried::Refused(reason),
         };
@@ -153,22 +164,23 @@ impl Delivery {
 
     /// Writes down what came of all of them, in one commit.
     async fn mark(&self, done: Vec<(Leased, Next)>) -> Result<(), StoreError> {
+        let mut marked = Vec::with_capacity(done.len());
         let mut tx = self.store.begin().await?;
         for (message, next) in &done {
-            let is_ours = match next {
+            let written = match next {
                 Next::Finish(outcome) => {
                     outbox::finish(&mut tx, self.clock.now(), &self.instance, message.id, outcome).await?
                 }
                 Next::Postpone { due_at, reason } => {
-                    outbox::postpone(&mut tx, &self.instance, message.id, *due_at, reason).await?
+                    let is_ours =
+                        outbox::postpone(&mut tx, &self.instance, message.id, *due_at, reason).await?;
+                    if is_ours { Finished::Now } else { Finished::NotOurs }
                 }
             };
-            if !is_ours {
-                tracing::warn!(message = %message.id, "the lease had passed to another instance: it may have sent this too");
-            }
+            marked.push((message, next, written));
         }
         tx.commit().await?;
-        done.iter().for_each(|(message, next)| schedule::record(message, next));
+        marked.into_iter().for_each(|(message, next, written)| schedule::record(message, next, written));
         Ok(())
     }
 }

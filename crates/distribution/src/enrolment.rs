@@ -11,13 +11,13 @@ use evergate_keys::{SeedSealer, new_id, seed};
 use evergate_model::id::{Credential, Enrolment, User};
 use evergate_model::{Id, Secret, Timestamp};
 use evergate_store::credentials::{NewCredential, Sort};
+use evergate_store::effects::Effect;
 use evergate_store::enrolments::NewEnrolment;
 use evergate_store::{Actor, Store, Tx, credentials, enrolments, users};
 use serde::{Deserialize, Serialize};
 
 use crate::DistributionError;
 use crate::current::Current;
-use crate::effect::Effect;
 
 /// How long an enrolment stays open.
 const OPEN: Duration = Duration::from_secs(15 * 60);

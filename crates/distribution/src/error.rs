@@ -2,6 +2,7 @@
 
 use evergate_keys::KeyError;
 use evergate_store::StoreError;
+use evergate_store::effects::NoKey;
 use evergate_wire::convert::ConvertError;
 use tonic::{Code, Status};
 
@@ -32,6 +33,12 @@ pub enum DistributionError {
     /// The database did not do what it was asked.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<NoKey> for DistributionError {
+    fn from(wrong: NoKey) -> Self {
+        Self::Field(ConvertError::new("effect_key", wrong))
+    }
 }
 
 impl DistributionError {

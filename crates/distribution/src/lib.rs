@@ -10,7 +10,6 @@
 pub mod acceptance;
 pub mod current;
 pub mod delivery;
-mod effect;
 pub mod enrolment;
 pub mod error;
 pub mod letter;

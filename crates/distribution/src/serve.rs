@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use evergate_process::shedding::{Limits, SheddingLayer};
 use evergate_process::{Instance, internal_listener};
 use evergate_store::{Settings, Store, StoreError, enrolments, outbox};
 use evergate_wire::authorization::GateLayer;
@@ -16,6 +17,9 @@ use crate::delivery::Delivery;
 use crate::service::Service;
 use crate::{acceptance, current};
 
+/// What is taken on; the outbox's own queue is shorter where it is the disk that is slow.
+const CALLS: Limits =
+    Limits { work: "calls", running: 1024, waiting: 512, patience: Duration::from_millis(500) };
 /// How long a write waits for other writers: less than callers' deadline of 2 s.
 const BUSY: Duration = Duration::from_millis(1500);
 /// How often a database that cannot be opened is tried again.
@@ -61,6 +65,7 @@ pub async fn serve(instance: Instance) -> anyhow::Result<()> {
     let service = Service { store, clock: instance.clock.clone(), current: receiver, acceptance: door };
     let router = tonic::service::Routes::new(DistributionServer::new(service))
         .into_axum_router()
+        .layer(SheddingLayer::new(CALLS))
         .merge(internal_listener::heartbeat(&instance.readiness))
         .layer(GateLayer);
     internal_listener::bind_and_serve(&instance, router).await?;

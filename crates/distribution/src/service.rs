@@ -5,6 +5,7 @@ use std::sync::Arc;
 use evergate_keys::{new_id, totp};
 use evergate_model::Timestamp;
 use evergate_process::Clock;
+use evergate_store::effects::Effect;
 use evergate_store::{Actor, Store};
 use evergate_wire::convert::{ConvertError, parse};
 use evergate_wire::proto::distribution_server::Distribution;
@@ -19,7 +20,6 @@ use zeroize::Zeroizing;
 
 use crate::acceptance::{Acceptance, Incoming};
 use crate::current::Current;
-use crate::effect::Effect;
 use crate::enrolment::{self, Attempt, Confirmation, Wanted};
 use crate::letter::{self, Fields, Kind};
 use crate::{DistributionError, delivery, measures};
@@ -56,7 +56,11 @@ impl Service {
         let fields: Fields = request.fields.into_iter().collect();
         letter::compose(kind, &fields)?;
         check_address(kind, &request.to)?;
-        let effect = Effect::new("send-mail", &request.effect_key, &[&request.to, kind.as_str()])?;
+        let effect = Effect::new(
+            "send-mail",
+            &request.effect_key,
+            &[request.to.as_bytes(), kind.as_str().as_bytes()],
+        )?;
         let id = new_id(self.now());
         let plain = serde_json::to_vec(&fields).map_err(|error| ConvertError::new("fields", error))?;
         let sealed = self.current().sealer.seal(&delivery::context(id), &Zeroizing::new(plain));
@@ -67,7 +71,7 @@ impl Service {
 
     async fn begin(&self, request: BeginEnrolmentRequest) -> Result<BeginEnrolmentReply, DistributionError> {
         let wanted = wanted(&request.user, request.account, request.issuer)?;
-        let effect = Effect::new("begin-enrolment", &request.effect_key, &[&request.user])?;
+        let effect = Effect::new("begin-enrolment", &request.effect_key, &[request.user.as_bytes()])?;
         let handed_out = enrolment::begin(&self.store, &self.current(), &effect, &wanted, self.now()).await?;
         count("begun");
         let otpauth = handed_out.otpauth.expose().clone();
@@ -83,8 +87,11 @@ impl Service {
             return Ok(reply(Confirmation::Gone));
         };
         let label = label(&request.label, "authenticator app")?;
-        let effect =
-            Effect::new("confirm-enrolment", &request.effect_key, &[&request.user, &request.enrolment])?;
+        let effect = Effect::new(
+            "confirm-enrolment",
+            &request.effect_key,
+            &[request.user.as_bytes(), request.enrolment.as_bytes()],
+        )?;
         let code = totp::normalise(&request.code).unwrap_or_default();
         let attempt = Attempt { user, enrolment, code: &code, label: &label };
         let outcome = enrolment::confirm(&self.store, &self.current(), &effect, &attempt, self.now()).await?;
@@ -95,7 +102,7 @@ impl Service {
         let wanted = wanted(&request.user, request.account, request.issuer)?;
         let actor: Actor = parse("actor", &request.actor)?;
         let label = label(&request.label, "authenticator app")?;
-        let effect = Effect::new("enrol-directly", &request.effect_key, &[&request.user])?;
+        let effect = Effect::new("enrol-directly", &request.effect_key, &[request.user.as_bytes()])?;
         let by = (&actor, label.as_str());
         let handed_out =
             enrolment::enrol_directly(&self.store, &self.current(), &effect, &wanted, by, self.now()).await?;

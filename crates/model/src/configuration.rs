@@ -127,6 +127,10 @@ pub struct SignInLimits {
     pub pause: Period,
     /// So many failures for one user from all addresses together, then the same pause.
     pub failures_per_user: u32,
+    /// So many failures from one address for all users together, then the same pause: one password
+    /// tried on many names. Offices behind one address want it high; never below `failures`.
+    #[serde(skip_serializing_if = "is_usual_per_address")]
+    pub failures_per_address: u32,
 }
 
 /// How mail leaves.
@@ -188,8 +192,30 @@ impl Default for SessionLimits {
         Self { absolute: Period::from_seconds(12 * 3600), idle: Period::from_seconds(2 * 3600) }
     }
 }
+/// What every installation has is not written down, so that a program that does not know it yet can
+/// read the configuration during an upgrade.
+const USUAL_PER_ADDRESS: u32 = 100;
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_usual_per_address(failures: &u32) -> bool {
+    *failures == USUAL_PER_ADDRESS
+}
+
+impl SignInLimits {
+    /// The limit of an address for all users together: at least what it has for one of them.
+    #[must_use]
+    pub fn of_an_address(&self) -> u32 {
+        self.failures_per_address.max(self.failures)
+    }
+}
+
 impl Default for SignInLimits {
     fn default() -> Self {
-        Self { failures: 5, pause: Period::from_seconds(15 * 60), failures_per_user: 100 }
+        Self {
+            failures: 5,
+            pause: Period::from_seconds(15 * 60),
+            failures_per_user: 100,
+            failures_per_address: USUAL_PER_ADDRESS,
+        }
     }
 }

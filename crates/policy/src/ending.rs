@@ -2,9 +2,12 @@
 
 use evergate_model::id::{ApiToken, Session, User};
 use evergate_model::{Host, Id, Name};
+use evergate_store::effects::Effect;
 use evergate_store::{Actor, Tx, sessions, users};
 use evergate_wire::convert::{ConvertError, parse, parse_optional};
 use evergate_wire::proto::{EndSessionReply, EndSessionRequest, RevokeSessionsReply, RevokeSessionsRequest};
+
+use serde::{Deserialize, Serialize};
 
 use crate::PolicyError;
 use crate::policy::Policy;
@@ -47,16 +50,45 @@ pub(crate) async fn revoke(
         }
     };
     let session: Option<Id<Session>> = parse_optional("session", &request.session)?;
+    let effect = effect(&request, &asker)?;
     let mut tx = policy.0.database.store()?.begin().await?;
+    if let Some(effect) = &effect
+        && let Some(Revoked { position, revoked }) = effect.done(&mut tx).await?
+    {
+        return Ok(RevokeSessionsReply { position, revoked });
+    }
     let numbers = match session {
         Some(session) => one(policy, &mut tx, &asker, session).await?,
         None => many(policy, &mut tx, &asker, &request.user).await?,
     };
+    let (position, revoked) =
+        (position(numbers.iter().max().copied()), u32::try_from(numbers.len()).unwrap_or(u32::MAX));
+    if let Some(effect) = &effect {
+        effect.keep(&mut tx, &Revoked { position, revoked }, policy.now()).await?;
+    }
     finish(policy, tx).await?;
-    Ok(RevokeSessionsReply {
-        position: position(numbers.iter().max().copied()),
-        revoked: u32::try_from(numbers.len()).unwrap_or(u32::MAX),
-    })
+    Ok(RevokeSessionsReply { position, revoked })
+}
+
+/// What came of ending sessions.
+#[derive(Debug, Serialize, Deserialize)]
+struct Revoked {
+    position: i64,
+    revoked: u32,
+}
+
+/// The effect, where the caller sent a key. It matters where all of a user's sessions are to end: done
+/// again, later, it would end those that were opened since.
+fn effect(request: &RevokeSessionsRequest, asker: &Asker) -> Result<Option<Effect>, PolicyError> {
+    if request.effect_key.is_empty() {
+        return Ok(None);
+    }
+    let asker = match asker {
+        Asker::Owner(user, session) => format!("{user} {session}"),
+        Asker::Administration(actor) => actor.to_string(),
+    };
+    let wanted = [asker.as_bytes(), request.session.as_bytes(), request.user.as_bytes()];
+    Ok(Some(Effect::new("revoke-sessions", &request.effect_key, &wanted)?))
 }
 
 /// One session; a user's own, where a user asks. Nobody learns whether another's exists.

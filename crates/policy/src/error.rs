@@ -3,6 +3,7 @@
 use evergate_keys::KeyError;
 use evergate_model::{Host, Name};
 use evergate_store::StoreError;
+use evergate_store::effects::NoKey;
 use evergate_tokens::session_token::EncodeError;
 use evergate_wire::convert::ConvertError;
 use tonic::{Code, Status};
@@ -49,6 +50,12 @@ pub enum PolicyError {
     /// A session does not fit a token.
     #[error("the session does not fit a token")]
     Token(#[from] EncodeError),
+}
+
+impl From<NoKey> for PolicyError {
+    fn from(wrong: NoKey) -> Self {
+        Self::Field(ConvertError::new("effect_key", wrong))
+    }
 }
 
 impl PolicyError {

@@ -5,12 +5,12 @@ use aws_lc_rs::digest::{SHA256, digest};
 use evergate_keys::random;
 use evergate_model::id::HandOver;
 use evergate_model::{Host, Id, Period};
+use evergate_store::effects::Effect;
 use evergate_store::hand_overs::{self, NewHandOver};
 use evergate_wire::convert::{ConvertError, parse};
 use evergate_wire::proto::{CreateHandOverReply, CreateHandOverRequest, RedeemHandOverRequest, TokenReply};
 
 use crate::PolicyError;
-use crate::effect::Effect;
 use crate::opening::{TokenOutcome, finish};
 use crate::policy::Policy;
 
@@ -65,8 +65,9 @@ pub(crate) async fn redeem(
     let nonce_hash = digest(&SHA256, &request.nonce);
     let wanted: [&[u8]; 3] = [id.as_bytes(), host.as_str().as_bytes(), nonce_hash.as_ref()];
     let effect = Effect::new("redeem-hand-over", &request.effect_key, &wanted)?;
-    let now = policy.now();
     let mut tx = policy.0.database.store()?.begin().await?;
+    // Only now: an instance that hung before must not take a hand-over for good that has expired.
+    let now = policy.now();
     let outcome = match effect.done::<TokenOutcome>(&mut tx).await? {
         Some(outcome) => outcome,
         None => {

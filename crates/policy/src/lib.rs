@@ -12,7 +12,6 @@ mod audit;
 mod calls;
 mod database;
 pub mod decide;
-mod effect;
 mod ending;
 mod error;
 mod follow;

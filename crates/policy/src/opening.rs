@@ -5,6 +5,7 @@ use evergate_keys::random;
 use evergate_model::factor::ProvenFactor;
 use evergate_model::id::{Session as SessionKind, User};
 use evergate_model::{Host, Id, Timestamp};
+use evergate_store::effects::Effect;
 use evergate_store::sessions::{self, NewSession, Session};
 use evergate_store::{Actor, Tx, users};
 use evergate_wire::convert::{self, ConvertError, parse};
@@ -12,7 +13,6 @@ use evergate_wire::proto::{AddFactorsRequest, OpenSessionRequest, TokenReply};
 use serde::{Deserialize, Serialize};
 
 use crate::PolicyError;
-use crate::effect::Effect;
 use crate::policy::Policy;
 
 /// The longest text that is kept of a browser's own name, in characters.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use evergate_keys::KeyBundle;
 use evergate_model::snapshot::Snapshot;
+use evergate_process::shedding::{Limits, SheddingLayer};
 use evergate_process::{Instance, Readiness, internal_listener};
 use evergate_store::{Changes, StoreError, sessions};
 use evergate_wire::authorization::GateLayer;
@@ -13,6 +14,7 @@ use evergate_wire::feed::KeyFile;
 use evergate_wire::joined;
 use evergate_wire::proto::policy_server::PolicyServer;
 use tokio::sync::watch;
+use tower::Layer;
 
 use crate::policy::Policy;
 
@@ -22,6 +24,13 @@ const ACTIVITY_PERIOD: Duration = Duration::from_secs(5);
 const ACTIVITY_KEPT: Duration = Duration::from_secs(600);
 /// The log is written to disk at most so often.
 const LOG_KEPT_EVERY: Duration = Duration::from_secs(1);
+
+/// Decisions: a tenth of a second is what an access point waits before it asks another instance.
+const DECISIONS: Limits =
+    Limits { work: "decisions", running: 64, waiting: 448, patience: Duration::from_millis(100) };
+/// Everything else; most of it writes.
+const OTHER_CALLS: Limits =
+    Limits { work: "calls", running: 256, waiting: 256, patience: Duration::from_secs(1) };
 
 /// Serves until the process stops.
 ///
@@ -40,15 +49,21 @@ pub async fn serve(instance: Instance) -> anyhow::Result<()> {
     };
     let following = follow(policy.clone(), instance.readiness.clone(), sources);
     instance.lifecycle.spawn_until_stop("follow rules and keys", following);
-    let router = axum::Router::new()
-        .route_service("/evergate.Policy/{*call}", PolicyServer::new(policy))
-        .merge(internal_listener::heartbeat(&instance.readiness))
-        .layer(GateLayer);
+    let router = calls(policy).merge(internal_listener::heartbeat(&instance.readiness)).layer(GateLayer);
     internal_listener::bind_and_serve(&instance, router).await?;
     instance.readiness.started();
     tracing::info!("serving");
     instance.lifecycle.stopping().await;
     Ok(())
+}
+
+/// The calls, each kind behind its own limits: writes that wait for the database's lock must not keep
+/// decisions waiting, which need none.
+fn calls(policy: Policy) -> axum::Router {
+    let server = PolicyServer::new(policy);
+    axum::Router::new()
+        .route_service("/evergate.Policy/Decide", SheddingLayer::new(DECISIONS).layer(server.clone()))
+        .route_service("/evergate.Policy/{*call}", SheddingLayer::new(OTHER_CALLS).layer(server))
 }
 
 /// Where rules and keys come from.

@@ -22,6 +22,7 @@ use crate::identity::{Identity, PeerCertificate};
 use crate::instance::Instance;
 use crate::lifecycle::Lifecycle;
 use crate::readiness::Readiness;
+use crate::shedding::Arrived;
 
 /// What a connection may cost.
 #[derive(Debug, Clone, Copy)]
@@ -162,6 +163,7 @@ impl Server {
     ) -> anyhow::Result<()> {
         let service = hyper::service::service_fn(|mut request: http::Request<Incoming>| {
             request.extensions_mut().insert(certificate.peer.clone());
+            request.extensions_mut().insert(Arrived::now());
             self.router.clone().oneshot(request.map(Body::new))
         });
         let builder = self.builder();

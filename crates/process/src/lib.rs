@@ -19,6 +19,7 @@ pub mod limits;
 pub mod link;
 pub mod operations;
 pub mod readiness;
+pub mod shedding;
 pub mod supervisor;
 pub mod telemetry;
 

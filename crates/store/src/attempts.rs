@@ -2,7 +2,8 @@
 //! instances lets exactly five through.
 //!
 //! [`reserve`] counts the attempt as a failure before the password is looked at; whoever turns out
-//! to be right gives it back ([`release`]).
+//! to be right gives it back ([`release`]). Counted are an address with a name, a name from all
+//! addresses, and an address with all names (one password tried on many).
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -19,9 +20,14 @@ pub struct Limits {
     pub failures: u32,
     /// Failures for one name from all addresses within `pause`.
     pub failures_per_user: u32,
+    /// Failures by one address for all names within `pause`; `None`: not limited.
+    pub failures_per_address: Option<u32>,
     /// The window in which failures count, and the pause after the last one allowed.
     pub pause: Duration,
 }
+
+/// The name under which an address's failures for all names are counted; no user has it.
+const ALL_NAMES: &str = "";
 
 /// Whether the attempt may go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,11 +61,18 @@ pub async fn reserve(
         take_back(tx, name, &address).await?;
         return refused(tx, name, "", limits.pause).await;
     }
+    if let Some(limit) = limits.failures_per_address
+        && !count(tx, now, ALL_NAMES, &address, limit, limits.pause).await?
+    {
+        take_back(tx, name, &address).await?;
+        take_back(tx, name, "").await?;
+        return refused(tx, ALL_NAMES, &address, limits.pause).await;
+    }
     Ok(Reservation::Reserved)
 }
 
-/// Gives a reservation back: the attempt was right. The address starts at nought again; of the
-/// name's failures only this one goes.
+/// Gives a reservation back: the attempt was right. The address starts at nought again for this
+/// name; of the name's failures and of the address's for all names only this one goes.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -69,7 +82,16 @@ pub async fn release(tx: &mut Tx, name: &str, address: IpAddr) -> Result<(), Sto
         .bind(address.to_string())
         .execute(&mut **tx)
         .await?;
-    take_back(tx, name, "").await
+    take_back(tx, name, "").await?;
+    release_address(tx, address).await
+}
+
+/// Takes one attempt off what an address is counted for with all names: it was no guess.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn release_address(tx: &mut Tx, address: IpAddr) -> Result<(), StoreError> {
+    take_back(tx, ALL_NAMES, &address.to_string()).await
 }
 
 /// Forgets all failures of a name: an administrator's word.

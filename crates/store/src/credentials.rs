@@ -251,7 +251,8 @@ pub async fn recovery_codes_left(connection: &mut Connection, user: Id<User>) ->
     .count("codes")
 }
 
-/// Takes note that a code of this time step was accepted; false where one of that step was before.
+/// Takes note that a code of this time step was accepted; false where one of that step was before,
+/// or the credential has been removed meanwhile.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -262,7 +263,8 @@ pub async fn use_code(
     step: i64,
 ) -> Result<bool, StoreError> {
     let is_first = sqlx::query(
-        "insert into used_codes (credential_id, step, at) values ($1, $2, $3) on conflict do nothing",
+        "insert into used_codes (credential_id, step, at) select id, $2, $3 from credentials \
+         where id = $1 and removed_at is null on conflict do nothing",
     )
     .bind(id.to_string())
     .bind(step)

@@ -87,3 +87,13 @@ pub async fn give_up(
     .rows_affected()
         > 0)
 }
+
+/// Whether `holder` holds the lease at `now`. Asked inside the transaction of what only the holder
+/// may do, it keeps out whoever held it, hung, and wakes when another has taken over.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn is_held(tx: &mut Tx, now: Timestamp, name: &str, holder: &Name) -> Result<bool, StoreError> {
+    let lease = get(tx, name).await?;
+    Ok(lease.is_some_and(|lease| lease.holder == *holder && lease.expires_at > now))
+}

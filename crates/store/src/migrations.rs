@@ -34,6 +34,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     22 "0022_hand_overs"
     30 "0030_outbox"
     31 "0031_enrolments"
+    32 "0032_outbox_interruptions"
     40 "0040_invitations"
     50 "0050_installation"
     51 "0051_configuration"

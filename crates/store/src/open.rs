@@ -12,18 +12,24 @@ use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use tokio::time::Instant;
 
 use crate::{Changes, StoreError, migrations};
 
 /// What reading functions read from; a [`Reading`] and a [`Tx`] both deref to it.
 pub type Connection = sqlx::SqliteConnection;
 
+/// How long SQLite itself waits for another process's write before [`Store::begin`] looks at its own
+/// limit: short, since its pauses grow to 100 ms, and whoever waited for a process that hung should
+/// write as soon as that one is gone.
+const LOCK_WAIT: Duration = Duration::from_millis(25);
+
 /// How a store uses its database.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Connections that only read.
     pub readers: u32,
-    /// How long a write waits for another process's write.
+    /// How long a write waits for other writes, of this process and of others together.
     pub busy_timeout: Duration,
     /// Whether an absent database file is made, with mode 0600.
     pub create: bool,
@@ -42,6 +48,7 @@ pub struct Store {
     readers: SqlitePool,
     writer: SqlitePool,
     options: SqliteConnectOptions,
+    busy_timeout: Duration,
 }
 
 impl fmt::Debug for Store {
@@ -81,8 +88,12 @@ impl Store {
         // The writer is opened at once: it is what sets the journal mode, and what finds out
         // whether there is a database at all.
         let writer = pool(1).connect_with(options.clone()).await?;
+        writer.set_connect_options(options.clone().busy_timeout(LOCK_WAIT));
+        sqlx::query(sqlx::AssertSqlSafe(format!("pragma busy_timeout = {}", LOCK_WAIT.as_millis())))
+            .execute(&writer)
+            .await?;
         let readers = pool(settings.readers.max(1)).connect_lazy_with(options.clone());
-        Ok(Self { readers, writer, options })
+        Ok(Self { readers, writer, options, busy_timeout: settings.busy_timeout })
     }
 
     /// Brings the database up to this program's tables; whoever else does so at the same time
@@ -110,7 +121,15 @@ impl Store {
     /// # Errors
     /// [`StoreError::Busy`] when others write for longer than the busy timeout.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        Ok(Tx(self.writer.begin_with("BEGIN IMMEDIATE").await?))
+        let deadline = Instant::now() + self.busy_timeout;
+        loop {
+            let began = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::from);
+            match began {
+                Ok(transaction) => return Ok(Tx(transaction)),
+                Err(StoreError::Busy) if Instant::now() < deadline => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Watches for commits of other processes, on a connection of its own.

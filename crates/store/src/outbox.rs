@@ -1,7 +1,9 @@
 //! The outbox: messages that were accepted, and how far each has come.
 //!
-//! An instance leases what is due before it sends, so that no other sends it meanwhile. What it
-//! reports afterwards counts only while the lease is its own.
+//! An instance leases what is due before it sends, so that no other sends it meanwhile. A delivery
+//! that it reports counts whosever the lease is by then, since it has happened; anything else only
+//! while the lease is its own. A lease that ends without a report is an interruption: whoever held
+//! it may have handed the message over without writing that down.
 
 use evergate_model::id::Message as MessageKind;
 use evergate_model::{Id, Name, Timestamp};
@@ -37,6 +39,19 @@ pub struct Leased {
     pub accepted_at: Timestamp,
     /// How often it was tried before.
     pub tries: u64,
+    /// How many leases before ended without a report: so often it may have been handed over already.
+    pub interruptions: u64,
+}
+
+/// What a report of an outcome meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finished {
+    /// The message has ended now.
+    Now,
+    /// It had ended already, as delivered, by another instance.
+    DeliveredBefore,
+    /// It had ended otherwise, or the lease has passed to another instance.
+    NotOurs,
 }
 
 /// How a message ended.
@@ -102,7 +117,8 @@ pub async fn lease(
     limit: u32,
 ) -> Result<Vec<Leased>, StoreError> {
     sqlx::query(
-        "update outbox set leased_by = $1, leased_until = $2, tries = tries + 1 where id in \
+        "update outbox set leased_by = $1, leased_until = $2, tries = tries + 1, \
+         interruptions = interruptions + case when leased_by is null then 0 else 1 end where id in \
          (select id from outbox where finished_at is null and due_at <= $3 and leased_until <= $3 \
           order by due_at, id limit $4) \
          returning *",
@@ -118,7 +134,21 @@ pub async fn lease(
     .collect()
 }
 
-/// The message has ended; false where the lease has passed to another instance.
+/// Ends the leases of an instance that was started anew: whoever took them is dead, and what it left
+/// need not wait for them to expire. How many.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn end_leases(tx: &mut Tx, instance: &Name) -> Result<u64, StoreError> {
+    let ended =
+        sqlx::query("update outbox set leased_until = 0 where leased_by = $1 and finished_at is null")
+            .bind(instance.as_str())
+            .execute(&mut **tx)
+            .await?;
+    Ok(ended.rows_affected())
+}
+
+/// The message has ended.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -128,24 +158,38 @@ pub async fn finish(
     instance: &Name,
     id: Id<MessageKind>,
     outcome: &Outcome,
-) -> Result<bool, StoreError> {
-    let reason = match outcome {
-        Outcome::Delivered => "delivered",
-        Outcome::Failed(reason) => reason,
+) -> Result<Finished, StoreError> {
+    let (reason, is_delivered) = match outcome {
+        Outcome::Delivered => (DELIVERED, true),
+        Outcome::Failed(reason) => (reason.as_str(), false),
     };
-    let result = sqlx::query(
+    let ended = sqlx::query(
         "update outbox set finished_at = $3, outcome = $4, sealed = $5 \
-         where id = $1 and leased_by = $2 and finished_at is null",
+         where id = $1 and finished_at is null and (leased_by = $2 or $6)",
     )
     .bind(id.to_string())
     .bind(instance.as_str())
     .bind(now.as_milliseconds())
     .bind(reason)
     .bind([].as_slice())
+    .bind(is_delivered)
     .execute(&mut **tx)
-    .await?;
-    Ok(result.rows_affected() > 0)
+    .await?
+    .rows_affected();
+    if ended > 0 {
+        return Ok(Finished::Now);
+    }
+    let delivered =
+        sqlx::query("select id from outbox where id = $1 and outcome = $2 and finished_at is not null")
+            .bind(id.to_string())
+            .bind(DELIVERED)
+            .fetch_optional(&mut **tx)
+            .await?;
+    Ok(if delivered.is_some() { Finished::DeliveredBefore } else { Finished::NotOurs })
 }
+
+/// The outcome of what was handed over.
+const DELIVERED: &str = "delivered";
 
 /// The message could not be handed over and is due again at `due_at`; false where the lease has
 /// passed to another instance.
@@ -222,5 +266,6 @@ fn leased(row: &sqlx::sqlite::SqliteRow) -> Result<Leased, StoreError> {
         sealed: row.column("sealed")?,
         accepted_at: row.moment("accepted_at")?,
         tries: row.count("tries")?.saturating_sub(1),
+        interruptions: row.count("interruptions")?,
     })
 }

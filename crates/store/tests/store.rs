@@ -17,11 +17,13 @@ use evergate_model::id::{Credential, Kind, User as UserKind};
 use evergate_model::{Id, Name, Timestamp};
 use evergate_store::attempts::{Limits, Reservation};
 use evergate_store::audit::Verification;
+use evergate_store::credentials::{NewCredential, Sort};
 use evergate_store::{
     Actor, Settings, Store, StoreError, attempts, audit, configurations, credentials, effects, groups,
-    instances, leases, users,
+    instances, leases, outbox, users,
 };
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
@@ -176,13 +178,33 @@ async fn a_recovery_code_is_good_once() {
     assert_eq!(credentials::recovery_codes_left(&mut tx, alice).await.unwrap(), 1);
 }
 
+async fn add_soft_token(store: &Store) -> Id<Credential> {
+    let user = add_user(store, 1, "alice").await;
+    let mut tx = store.begin().await.unwrap();
+    let new = NewCredential { id: id(1), user, sort: Sort::Totp, label: "app", secret: Some(b"sealed") };
+    credentials::add(&mut tx, &Actor::System, NOW, &new).await.unwrap();
+    tx.commit().await.unwrap();
+    new.id
+}
+
+#[tokio::test]
+async fn a_code_of_a_soft_token_that_was_removed_meanwhile_is_none() {
+    let database = Database::new().await;
+    let store = database.open().await;
+    let credential = add_soft_token(&store).await;
+    let mut tx = store.begin().await.unwrap();
+    assert!(credentials::use_code(&mut tx, NOW, credential, 1).await.unwrap());
+    assert!(credentials::remove(&mut tx, &Actor::System, NOW, id(1), credential).await.unwrap());
+    assert!(!credentials::use_code(&mut tx, NOW, credential, 2).await.unwrap());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_code_raced_from_two_handles_is_accepted_once() {
     let database = Database::new().await;
     let (first, second) = (database.open().await, database.open().await);
+    let credential: Id<Credential> = add_soft_token(&first).await;
     for step in 0..50 {
         let use_it = |store: Store| async move {
-            let credential: Id<Credential> = id(1);
             let mut tx = store.begin().await.unwrap();
             let is_first = credentials::use_code(&mut tx, NOW, credential, step).await.unwrap();
             tx.commit().await.unwrap();
@@ -193,7 +215,12 @@ async fn one_code_raced_from_two_handles_is_accepted_once() {
     }
 }
 
-const LIMITS: Limits = Limits { failures: 5, failures_per_user: 8, pause: Duration::from_secs(900) };
+const LIMITS: Limits = Limits {
+    failures: 5,
+    failures_per_user: 8,
+    failures_per_address: Some(20),
+    pause: Duration::from_secs(900),
+};
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
 async fn reserve(store: &Store, now: Timestamp, address: IpAddr) -> Reservation {
@@ -230,6 +257,37 @@ async fn the_slow_limit_counts_all_addresses_together() {
         reserved += u32::from(reserve(&store, NOW, address).await == Reservation::Reserved);
     }
     assert_eq!(reserved, LIMITS.failures_per_user);
+}
+
+#[tokio::test]
+async fn one_address_cannot_try_many_names_and_does_not_stop_others() {
+    let database = Database::new().await;
+    let store = database.open().await;
+    let limits = Limits { failures_per_address: Some(20), ..LIMITS };
+    let mut tx = store.begin().await.unwrap();
+    let mut reserved = 0;
+    for number in 0..40 {
+        let name = format!("user{number}");
+        let outcome = attempts::reserve(&mut tx, NOW, &name, HERE, limits).await.unwrap();
+        reserved += u32::from(outcome == Reservation::Reserved);
+    }
+    assert_eq!(reserved, 20);
+    // What is refused there counts nowhere else: the last name is as free as before.
+    let elsewhere = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 9));
+    for _ in 0..LIMITS.failures {
+        let outcome = attempts::reserve(&mut tx, NOW, "user39", elsewhere, limits).await.unwrap();
+        assert_eq!(outcome, Reservation::Reserved);
+    }
+    // A right password and a code that was used before are no guesses.
+    attempts::release(&mut tx, "user1", HERE).await.unwrap();
+    attempts::release_address(&mut tx, HERE).await.unwrap();
+    for name in ["user31", "user32"] {
+        let outcome = attempts::reserve(&mut tx, NOW, name, HERE, limits).await.unwrap();
+        assert_eq!(outcome, Reservation::Reserved);
+    }
+    let until = NOW.plus(LIMITS.pause);
+    let outcome = attempts::reserve(&mut tx, NOW, "user33", HERE, limits).await.unwrap();
+    assert_eq!(outcome, Reservation::Refused { until });
 }
 
 #[tokio::test]
@@ -312,6 +370,9 @@ async fn a_lease_is_taken_over_only_when_it_has_expired() {
     assert_eq!(held.holder, one);
     let held = leases::take(&mut tx, later(4), "active", &two, later(8)).await.unwrap().unwrap();
     assert_eq!((held.holder, held.term), (two.clone(), 2));
+    assert!(leases::is_held(&mut tx, later(7), "active", &two).await.unwrap());
+    assert!(!leases::is_held(&mut tx, later(7), "active", &one).await.unwrap(), "another took over");
+    assert!(!leases::is_held(&mut tx, later(8), "active", &two).await.unwrap(), "it has expired");
     assert!(!leases::give_up(&mut tx, "active", &one, None).await.unwrap());
     assert!(leases::give_up(&mut tx, "active", &two, Some((&one, later(9)))).await.unwrap());
     assert_eq!(leases::get(&mut tx, "active").await.unwrap().unwrap().holder, one);
@@ -346,4 +407,75 @@ async fn a_commit_elsewhere_is_noticed() {
     assert!(quiet.is_err(), "nothing was written");
     add_user(&writer, 1, "alice").await;
     tokio::time::timeout(Duration::from_secs(5), changes.changed()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_waits_for_whoever_holds_the_lock_and_goes_on_at_once_when_they_are_gone() {
+    let database = Database::new().await;
+    let (hung, waiting) = (database.open().await, database.open().await);
+    let tx = hung.begin().await.unwrap();
+    let write = tokio::spawn(async move { waiting.begin().await.map(|_| Instant::now()) });
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert!(!write.is_finished(), "the lock is held");
+    let released = Instant::now();
+    drop(tx);
+    hung.close().await;
+    let began = write.await.unwrap().unwrap();
+    assert!(began.duration_since(released) < Duration::from_millis(250), "{:?}", began - released);
+}
+
+#[tokio::test]
+async fn a_write_that_waits_too_long_is_told_that_the_database_is_busy_and_reads_go_on() {
+    let database = Database::new().await;
+    let url = format!("sqlite:{}", database.directory.path().join("evergate.db").display());
+    let settings = Settings { busy_timeout: Duration::from_millis(200), ..Settings::default() };
+    let (hung, waiting) = (database.open().await, Store::open(&url, settings).await.unwrap());
+    let _tx = hung.begin().await.unwrap();
+    assert!(matches!(waiting.begin().await, Err(StoreError::Busy)));
+    assert!(leases::get(&mut waiting.read().await.unwrap(), "active").await.unwrap().is_none());
+}
+
+fn message(number: u8) -> outbox::NewMessage<'static> {
+    outbox::NewMessage { id: id(number), recipient: "alice@example.com", kind: "notice", sealed: b"x" }
+}
+
+#[tokio::test]
+async fn a_delivery_counts_whoever_holds_the_lease_and_a_second_one_is_known() {
+    let database = Database::new().await;
+    let store = database.open().await;
+    let (one, two) = (name("distribution1"), name("distribution2"));
+    let later = |seconds| NOW.plus(Duration::from_secs(seconds));
+    let mut tx = store.begin().await.unwrap();
+    outbox::add(&mut tx, NOW, &message(1)).await.unwrap();
+    let first = outbox::lease(&mut tx, NOW, &one, later(60), 10).await.unwrap();
+    assert_eq!((first.len(), first[0].interruptions), (1, 0));
+    // The first hangs; its lease passes to the second, which cannot deliver and puts it off.
+    let second = outbox::lease(&mut tx, later(61), &two, later(121), 10).await.unwrap();
+    assert_eq!((second.len(), second[0].interruptions), (1, 1));
+    assert!(outbox::postpone(&mut tx, &two, id(1), later(70), "down").await.unwrap());
+    let third = outbox::lease(&mut tx, later(70), &two, later(130), 10).await.unwrap();
+    assert_eq!((third.len(), third[0].interruptions), (1, 1), "it stays known");
+    // The first wakes: what it could not deliver is not its to say, what it delivered is.
+    let failed = outbox::Outcome::Failed("late".to_owned());
+    let told = outbox::finish(&mut tx, later(71), &one, id(1), &failed).await.unwrap();
+    assert_eq!(told, outbox::Finished::NotOurs);
+    let told = outbox::finish(&mut tx, later(71), &one, id(1), &outbox::Outcome::Delivered).await.unwrap();
+    assert_eq!(told, outbox::Finished::Now);
+    let told = outbox::finish(&mut tx, later(72), &two, id(1), &outbox::Outcome::Delivered).await.unwrap();
+    assert_eq!(told, outbox::Finished::DeliveredBefore);
+}
+
+#[tokio::test]
+async fn what_a_dead_instance_leased_is_free_when_it_starts_again() {
+    let database = Database::new().await;
+    let store = database.open().await;
+    let (one, two) = (name("distribution1"), name("distribution2"));
+    let until = NOW.plus(Duration::from_secs(60));
+    let mut tx = store.begin().await.unwrap();
+    outbox::add(&mut tx, NOW, &message(1)).await.unwrap();
+    outbox::lease(&mut tx, NOW, &one, until, 10).await.unwrap();
+    assert_eq!(outbox::end_leases(&mut tx, &two).await.unwrap(), 0);
+    assert!(outbox::lease(&mut tx, NOW, &two, until, 10).await.unwrap().is_empty());
+    assert_eq!(outbox::end_leases(&mut tx, &one).await.unwrap(), 1);
+    assert_eq!(outbox::lease(&mut tx, NOW, &two, until, 10).await.unwrap()[0].interruptions, 1);
 }

@@ -116,10 +116,16 @@ async fn end_all(Path(name): Path<String>, call: Call) -> Result<Answer, Stop> {
     Ok(Answer::ok(&Ended { revoked: reply.revoked, position: reply.position }))
 }
 
-/// Ending what has ended is nothing, so that this needs no effect key.
 async fn revoke(call: &Call, session: String, user: String) -> Result<RevokeSessionsReply, Failure> {
     let actor = call.actor().to_string();
-    let request = RevokeSessionsRequest { token: String::new(), host: String::new(), session, user, actor };
+    let request = RevokeSessionsRequest {
+        token: String::new(),
+        host: String::new(),
+        session,
+        user,
+        actor,
+        effect_key: call.onward_key("revoke sessions").into(),
+    };
     let revoked = call
         .office
         .joined

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use evergate_model::id::User;
-use evergate_model::{Id, Secret};
+use evergate_model::{Id, Secret, Timestamp};
+use evergate_store::Tx;
 use evergate_store::console_sessions::{self, ConsoleSession};
 use evergate_store::groups::{self, ADMINISTRATORS};
 use evergate_store::users::{self, State};
@@ -51,13 +52,10 @@ impl SignedIn {
     }
 
     /// Opens a session; the cookie to set.
-    pub(super) async fn open(office: &Office, user: Id<User>) -> Result<String, Failure> {
+    pub(super) async fn open(tx: &mut Tx, now: Timestamp, user: Id<User>) -> Result<String, Failure> {
         let (secret, hash) = random_token();
-        let now = office.now();
         let new = ConsoleSession { user, opened_at: now, used_at: now, ends_at: now.plus(ABSOLUTE) };
-        let mut tx = office.store.begin().await?;
-        console_sessions::add(&mut tx, &new, &hash).await?;
-        tx.commit().await?;
+        console_sessions::add(tx, &new, &hash).await?;
         Ok(format!("{COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Strict", secret.expose()))
     }
 

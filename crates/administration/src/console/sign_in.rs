@@ -1,5 +1,4 @@
-//! Signing in to the console: an administrator's name and password, with the same limits as users
-//! have.
+//! The console's sign-in page: an administrator's name and password.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -11,14 +10,10 @@ use evergate_model::{Secret, Service};
 use evergate_pages::console::ConsoleSignIn;
 use evergate_pages::{Message, Notice};
 use evergate_process::Peer;
-use evergate_store::attempts::{self, Limits, Reservation};
-use evergate_store::groups::{self, ADMINISTRATORS};
-use evergate_store::users::{self, State as UserState, User};
-use evergate_store::{Actor, audit, configurations, credentials};
 use serde::Deserialize;
-use serde_json::json;
 
 use super::answer;
+use super::attempt::{self, Outcome, Typed};
 use super::session::{SignedIn, cookie};
 use crate::Failure;
 use crate::api::{random_token, token_hash};
@@ -65,8 +60,10 @@ pub(super) async fn submit(
         let notice = Notice::hint("This page was too old, or cookies are off. Try again.");
         return form(StatusCode::FORBIDDEN, &fields.name, Some(notice));
     }
-    let name = fields.name.clone();
-    match attempt(&office, client(&extensions, &headers), fields).await {
+    let (name, client) = (fields.name.clone(), client(&extensions, &headers));
+    let request = request_id(&extensions, &headers);
+    let typed = Typed { name: fields.name, password: Secret::new(fields.password) };
+    match attempt::make(&office, client, request.as_deref(), typed).await {
         Ok(Outcome::SignedIn(cookie)) => answer::with_cookie(answer::see_other("/instances"), &cookie),
         Ok(Outcome::Wrong) => {
             let notice = Notice::problem("This is not an administrator's name and password.");
@@ -120,75 +117,10 @@ fn client(extensions: &Extensions, headers: &HeaderMap) -> IpAddr {
     direct.or(said).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 
-/// What came of an attempt.
-enum Outcome {
-    SignedIn(String),
-    Wrong,
-    Paused { minutes: u64 },
-}
-
-async fn attempt(office: &Office, client: IpAddr, fields: Fields) -> Result<Outcome, Failure> {
-    let Some(name) = users::normal_name(&fields.name) else { return Ok(Outcome::Wrong) };
-    if fields.password.is_empty() || fields.password.len() > 1024 {
-        return Ok(Outcome::Wrong);
-    }
-    if let Reservation::Refused { until } = reserve(office, &name, client).await? {
-        let minutes = until.since(office.now()).as_secs().div_ceil(60).max(1);
-        return Ok(Outcome::Paused { minutes });
-    }
-    let Found { administrator, is_user, phc } = find(office, &name).await?;
-    let is_right = office.passwords.verify(Secret::new(fields.password), phc).await?;
-    match administrator.filter(|_| is_right) {
-        Some(user) => {
-            let mut tx = office.store.begin().await?;
-            attempts::release(&mut tx, &name, client).await?;
-            tx.commit().await?;
-            SignedIn::open(office, user.id).await.map(Outcome::SignedIn)
-        }
-        // A name that nobody has may be a password in the wrong field, and strangers have many.
-        None if !is_user => Ok(Outcome::Wrong),
-        None => {
-            let mut tx = office.store.begin().await?;
-            let detail = json!({ "client": client });
-            audit::append(&mut tx, office.now(), &Actor::System, "console.refused", &name, &detail).await?;
-            tx.commit().await?;
-            Ok(Outcome::Wrong)
-        }
-    }
-}
-
-async fn reserve(office: &Office, name: &str, client: IpAddr) -> Result<Reservation, Failure> {
-    let mut tx = office.store.begin().await?;
-    let (_, configuration) =
-        configurations::latest(&mut tx).await?.ok_or(Failure::Missing("configuration"))?;
-    let sign_in = configuration.sign_in;
-    let limits = Limits {
-        failures: sign_in.failures,
-        failures_per_user: sign_in.failures_per_user,
-        pause: sign_in.pause.as_duration(),
-    };
-    let reservation = attempts::reserve(&mut tx, office.now(), name, client, limits).await?;
-    tx.commit().await?;
-    Ok(reservation)
-}
-
-/// Who a name is.
-#[derive(Default)]
-struct Found {
-    /// The active administrator of that name.
-    administrator: Option<User>,
-    /// Whether it is anybody's.
-    is_user: bool,
-    /// The PHC string to check against.
-    phc: Option<String>,
-}
-
-async fn find(office: &Office, name: &str) -> Result<Found, Failure> {
-    let mut reading = office.store.read().await?;
-    let Some(user) = users::find_by_name(&mut reading, name).await? else { return Ok(Found::default()) };
-    let is_administrator =
-        groups::names_of(&mut reading, user.id).await?.iter().any(|group| group == ADMINISTRATORS);
-    let phc = credentials::find_password(&mut reading, user.id).await?.map(|(_, phc)| phc);
-    let may = is_administrator && user.state == UserState::Active && phc.is_some();
-    Ok(Found { administrator: may.then_some(user), is_user: true, phc })
+/// The access point's id of the request, the same when it repeats it at another instance. Whoever is
+/// connected directly repeats nothing.
+fn request_id(extensions: &Extensions, headers: &HeaderMap) -> Option<String> {
+    let is_forwarded = extensions.get::<Peer>().is_some_and(|peer| peer.service == Service::AccessPoint);
+    let id = headers.get("x-evergate-request-id").filter(|_| is_forwarded)?.to_str().ok()?;
+    Some(id.to_owned())
 }

@@ -41,7 +41,7 @@ async fn change(visit: &Visit, body: &[u8]) -> Result<Response, Error> {
     if let Err(refused) = password::check_new(&proof, &facts.user_name) {
         return Ok(page(visit, &entered, Some(refusal(refused))));
     }
-    let phc = visit.site.hashing.take_place()?.hash(proof).await?;
+    let phc = visit.site.hashing.take_turn().await?.hash(proof).await?;
     let key = effect.text_of_part(FINGERPRINT);
     let mut tx = visit.site.store.begin().await?;
     if effects::find::<bool>(&mut tx, &key, FINGERPRINT).await?.is_none() {
@@ -53,7 +53,7 @@ async fn change(visit: &Visit, body: &[u8]) -> Result<Response, Error> {
         drop(tx);
     }
     let (portal, token) = (&visit.settings.portal, &entered.signed.token);
-    visit.site.neighbours.revoke_session(portal, token, None).await?;
+    visit.site.neighbours.revoke_session(effect.of_part("revoke"), portal, token, None).await?;
     notify(visit, &entered.signed, &effect, "The password was changed.").await;
     Ok(answer::redirect("/account?done=password"))
 }

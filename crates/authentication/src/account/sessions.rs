@@ -53,10 +53,11 @@ fn shown(summary: &SessionSummary, own: Id<Session>) -> OwnSession {
 
 async fn end(visit: &Visit, body: &[u8]) -> Result<Response, Error> {
     let entered = enter(visit, PATH).await?;
-    let (form, _) = own_form(visit, &entered.signed, body)?;
+    let (form, effect) = own_form(visit, &entered.signed, body)?;
     let (portal, token) = (&visit.settings.portal, &entered.signed.token);
+    let key = effect.of_part("revoke");
     if form.get("end") == "others" {
-        visit.site.neighbours.revoke_session(portal, token, None).await?;
+        visit.site.neighbours.revoke_session(key, portal, token, None).await?;
         return Ok(answer::redirect("/account/sessions?done=ended"));
     }
     let session = form.get("end").parse().map_err(|_| Error::Malformed("There is no such session."))?;
@@ -64,6 +65,6 @@ async fn end(visit: &Visit, body: &[u8]) -> Result<Response, Error> {
         visit.site.neighbours.end_session(portal, token).await?;
         return Ok(signed_out());
     }
-    visit.site.neighbours.revoke_session(portal, token, Some(session)).await?;
+    visit.site.neighbours.revoke_session(key, portal, token, Some(session)).await?;
     Ok(answer::redirect("/account/sessions?done=ended"))
 }

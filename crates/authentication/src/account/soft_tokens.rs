@@ -4,8 +4,8 @@ use axum::extract::RawQuery;
 use axum::response::Response;
 use evergate_pages::Moment;
 use evergate_pages::account::{SoftToken, SoftTokens};
-use evergate_store::Actor;
 use evergate_store::credentials::{self, Credential, Sort};
+use evergate_store::{Actor, effects};
 use http::StatusCode;
 
 use super::{enter_to_change, notify, overview, own_form, viewer};
@@ -15,6 +15,7 @@ use crate::posted::Posted;
 use crate::visit::Visit;
 
 pub(super) const PATH: &str = "/account/soft-tokens";
+const FINGERPRINT: &str = "remove soft token";
 
 /// `GET /account/soft-tokens`.
 pub(crate) async fn get(visit: Visit, RawQuery(query): RawQuery) -> Response {
@@ -51,15 +52,26 @@ async fn remove(visit: &Visit, body: &[u8]) -> Result<Response, Error> {
     let (form, effect) = own_form(visit, &entered.signed, body)?;
     let wanted = form.get("remove").parse().map_err(|_| Error::Malformed("There is no such app."))?;
     let user = entered.signed.facts.user;
+    let key = effect.text_of_part(FINGERPRINT);
     let mut tx = visit.site.store.begin().await?;
-    let all = credentials::list(&mut tx, user).await?;
-    // Only soft tokens are removed here; whoever repeats the request finds it gone.
-    if all.iter().any(|credential| credential.id == wanted && credential.sort == Sort::Totp) {
-        credentials::remove(&mut tx, &Actor::User(user), visit.now, user, wanted).await?;
-        tx.commit().await?;
+    let was_removed = match effects::find(&mut tx, &key, FINGERPRINT).await? {
+        // The same request again, perhaps of an instance that died before it wrote the mail.
+        Some(was_removed) => was_removed,
+        None => {
+            let all = credentials::list(&mut tx, user).await?;
+            // Only soft tokens are removed here.
+            let is_there =
+                all.iter().any(|credential| credential.id == wanted && credential.sort == Sort::Totp);
+            if is_there {
+                credentials::remove(&mut tx, &Actor::User(user), visit.now, user, wanted).await?;
+            }
+            effects::remember(&mut tx, &key, FINGERPRINT, &is_there, visit.now).await?;
+            is_there
+        }
+    };
+    tx.commit().await?;
+    if was_removed {
         notify(visit, &entered.signed, &effect, "An authenticator app was removed.").await;
-    } else {
-        drop(tx);
     }
     Ok(answer::redirect("/account/soft-tokens?done=removed"))
 }

@@ -143,8 +143,15 @@ impl Neighbours for Calls {
         })
     }
 
-    fn revoke_session(&self, host: &Host, own: &str, session: Option<Id<Session>>) -> Answer<'_, ()> {
+    fn revoke_session(
+        &self,
+        effect: Vec<u8>,
+        host: &Host,
+        own: &str,
+        session: Option<Id<Session>>,
+    ) -> Answer<'_, ()> {
         let request = proto::RevokeSessionsRequest {
+            effect_key: effect.into(),
             token: own.to_owned(),
             host: host.to_string(),
             session: session.map_or_else(String::new, |session| session.to_string()),

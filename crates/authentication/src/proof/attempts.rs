@@ -13,6 +13,17 @@ use crate::progress::Standing;
 /// The fingerprint of these effects: their keys already hash everything that was wanted.
 const FINGERPRINT: &str = "sign-in";
 
+/// Whether an attempt may be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It may, for the first time.
+    First,
+    /// It may, and was begun before: by an instance that died or hangs.
+    Again,
+    /// It may not.
+    Refused(Judgement),
+}
+
 /// One check, inside a transaction.
 #[derive(Debug)]
 pub(super) struct Check<'a> {
@@ -39,18 +50,18 @@ impl<'a> Check<'a> {
         Ok(effects::find(tx, &key, FINGERPRINT).await?)
     }
 
-    /// Counts the attempt; what came of it where it may not be made.
-    pub(super) async fn reserve(&self, tx: &mut Tx, limits: Limits) -> Result<Option<Judgement>, Error> {
+    /// Counts the attempt, once however often its request arrives.
+    pub(super) async fn reserve(&self, tx: &mut Tx, limits: Limits) -> Result<Place, Error> {
         let key = self.attempt.effect.text_of_part(&format!("{}/reserved", self.what));
         if effects::find::<bool>(tx, &key, FINGERPRINT).await?.is_some() {
-            return Ok(None);
+            return Ok(Place::Again);
         }
         let now = self.attempt.visit.now;
         match attempts::reserve(tx, now, &self.counted_as, self.address, limits).await? {
-            Reservation::Refused { until } => Ok(Some(Judgement::Paused { until })),
+            Reservation::Refused { until } => Ok(Place::Refused(Judgement::Paused { until })),
             Reservation::Reserved => {
                 effects::remember(tx, &key, FINGERPRINT, &true, now).await?;
-                Ok(None)
+                Ok(Place::First)
             }
         }
     }
@@ -60,7 +71,11 @@ impl<'a> Check<'a> {
         let (now, account) = (self.attempt.visit.now, self.attempt.account);
         if judgement == Judgement::Right {
             attempts::release(&mut tx, &self.counted_as, self.address).await?;
-        } else if account.standing == Standing::User {
+        } else if judgement == Judgement::Used {
+            // Whoever has the code is no stranger who tries many names.
+            attempts::release_address(&mut tx, self.address).await?;
+        }
+        if judgement != Judgement::Right && account.standing == Standing::User {
             let detail = json!({ "factor": self.what, "client": self.address, "judgement": judgement });
             let actor = Actor::System;
             audit::append(&mut tx, now, &actor, "sign-in.failed", &account.user.to_string(), &detail).await?;

@@ -6,7 +6,7 @@ use evergate_store::email_codes::{self, EmailCode, Try};
 use evergate_store::users;
 
 use super::Attempt;
-use super::attempts::Check;
+use super::attempts::{Check, Place};
 use crate::error::Error;
 use crate::flow::Judgement;
 use crate::neighbours::{Mail, MailKind};
@@ -28,14 +28,19 @@ pub(crate) async fn send(attempt: &Attempt<'_>) -> Result<Option<Judgement>, Err
     let code = code_of(attempt);
     let check = Check::new(attempt, "mail");
     let limits = visit.settings.code_limits();
-    let limits = Limits { failures: limits.failures.saturating_mul(MAILS), ..limits };
+    // No guess at anything, so that it does not count against the address.
+    let failures = limits.failures.saturating_mul(MAILS);
+    let limits = Limits { failures, failures_per_address: None, ..limits };
     let mut tx = visit.site.store.begin().await?;
-    if let Some(refused) = check.reserve(&mut tx, limits).await? {
+    let place = check.reserve(&mut tx, limits).await?;
+    if let Place::Refused(refused) = place {
         return Ok(Some(refused));
     }
     let user = users::get(&mut tx, attempt.account.user).await?;
     let address = user.as_ref().and_then(|user| user.email.clone());
-    if let Some(user) = user.filter(|user| user.email.is_some()) {
+    // Begun before, the code has been kept before; by now a later request may have put another in
+    // its place, whose mail the user is looking at.
+    if let Some(user) = user.filter(|user| user.email.is_some() && place == Place::First) {
         let kept = EmailCode {
             sign_in: attempt.sign_in,
             user: user.id,
@@ -68,7 +73,7 @@ pub(super) async fn check(attempt: &Attempt<'_>, typed: &str) -> Result<Judgemen
     if let Some(judgement) = check.before(&mut tx).await? {
         return Ok(judgement);
     }
-    if let Some(refused) = check.reserve(&mut tx, visit.settings.code_limits()).await? {
+    if let Place::Refused(refused) = check.reserve(&mut tx, visit.settings.code_limits()).await? {
         return Ok(refused);
     }
     let code = email_code::normalise(typed).unwrap_or_default();

@@ -1,46 +1,84 @@
-//! Passwords: counted in one transaction, hashed outside of any, judged in another.
+//! Passwords: counted in one transaction, hashed outside of any, judged in another, by the password
+//! that is the user's then.
 
 use evergate_keys::password;
-use evergate_model::Secret;
-use evergate_store::{Actor, credentials};
+use evergate_model::id::Credential;
+use evergate_model::{Id, Secret};
+use evergate_store::{Actor, Tx, credentials};
 
 use super::Attempt;
-use super::attempts::Check;
+use super::attempts::{Check, Place};
 use crate::error::Error;
 use crate::flow::Judgement;
+use crate::hashing::Turn;
+
+/// A password that was changed while it was hashed is hashed again; more changes than that in one
+/// attempt nobody makes.
+const CHANGES: u32 = 3;
+
+/// The user's password as it is kept: which, and its PHC string.
+type Kept = Option<(Id<Credential>, String)>;
 
 pub(super) async fn check(attempt: &Attempt<'_>, proof: Secret<String>) -> Result<Judgement, Error> {
     let visit = attempt.visit;
-    // The place comes first: an attempt that is shed must not count against the user.
-    let place = visit.site.hashing.take_place()?;
+    // The turn comes first: an attempt that is shed must not count against the user.
+    let turn = visit.site.hashing.take_turn().await?;
     let check = Check::new(attempt, "password");
     let mut tx = visit.site.store.begin().await?;
     if let Some(judgement) = check.before(&mut tx).await? {
         return Ok(judgement);
     }
-    if let Some(refused) = check.reserve(&mut tx, visit.settings.password_limits()).await? {
+    if let Place::Refused(refused) = check.reserve(&mut tx, visit.settings.password_limits()).await? {
         return Ok(refused);
     }
-    let stored = credentials::find_password(&mut tx, attempt.account.user).await?;
+    let mut kept = credentials::find_password(&mut tx, attempt.account.user).await?;
     tx.commit().await?;
-    let phc = stored.as_ref().map(|(_, phc)| phc.clone());
-    let is_right = place.verify(proof.clone(), phc).await?;
-    let renewed = match &stored {
-        Some((_, phc)) if is_right && password::is_outdated(phc) => {
-            visit.site.hashing.take_place()?.hash(proof).await.ok()
+    for _ in 0..CHANGES {
+        let compared = compare(&turn, &proof, &kept).await?;
+        let mut tx = visit.site.store.begin().await?;
+        if let Some(judgement) = check.before(&mut tx).await? {
+            return Ok(judgement);
         }
+        let now_kept = credentials::find_password(&mut tx, attempt.account.user).await?;
+        if now_kept == kept {
+            return judge(&check, tx, attempt, &kept, compared).await;
+        }
+        kept = now_kept;
+    }
+    Err(Error::Fault("a password that changes all the time"))
+}
+
+/// What came of comparing.
+struct Compared {
+    is_right: bool,
+    /// The hash of the same password with the parameters of today, where it was kept with others.
+    renewed: Option<String>,
+}
+
+async fn compare(turn: &Turn, proof: &Secret<String>, kept: &Kept) -> Result<Compared, Error> {
+    let phc = kept.as_ref().map(|(_, phc)| phc.clone());
+    let is_right = turn.verify(proof.clone(), phc).await?;
+    let renewed = match kept {
+        Some((_, phc)) if is_right && password::is_outdated(phc) => turn.hash(proof.clone()).await.ok(),
         _ => None,
     };
-    let mut tx = visit.site.store.begin().await?;
-    if let Some(judgement) = check.before(&mut tx).await? {
-        return Ok(judgement);
+    Ok(Compared { is_right, renewed })
+}
+
+async fn judge(
+    check: &Check<'_>,
+    mut tx: Tx,
+    attempt: &Attempt<'_>,
+    kept: &Kept,
+    compared: Compared,
+) -> Result<Judgement, Error> {
+    let (now, user) = (attempt.visit.now, attempt.account.user);
+    if let Some((id, _)) = kept.as_ref().filter(|_| compared.is_right) {
+        credentials::touch(&mut tx, now, *id).await?;
     }
-    if let Some((id, _)) = stored.filter(|_| is_right) {
-        credentials::touch(&mut tx, visit.now, id).await?;
+    if let Some(phc) = compared.renewed {
+        let id = evergate_keys::new_id(now);
+        credentials::set_password(&mut tx, &Actor::System, now, user, id, &phc).await?;
     }
-    if let Some(phc) = renewed {
-        let (user, id) = (attempt.account.user, evergate_keys::new_id(visit.now));
-        credentials::set_password(&mut tx, &Actor::System, visit.now, user, id, &phc).await?;
-    }
-    check.judge(tx, if is_right { Judgement::Right } else { Judgement::Wrong }).await
+    check.judge(tx, if compared.is_right { Judgement::Right } else { Judgement::Wrong }).await
 }

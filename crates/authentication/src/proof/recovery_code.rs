@@ -5,7 +5,7 @@ use evergate_store::{Actor, audit, credentials};
 use serde_json::json;
 
 use super::Attempt;
-use super::attempts::Check;
+use super::attempts::{Check, Place};
 use crate::error::Error;
 use crate::flow::Judgement;
 
@@ -16,7 +16,7 @@ pub(super) async fn check(attempt: &Attempt<'_>, typed: &str) -> Result<Judgemen
     if let Some(judgement) = check.before(&mut tx).await? {
         return Ok(judgement);
     }
-    if let Some(refused) = check.reserve(&mut tx, visit.settings.code_limits()).await? {
+    if let Place::Refused(refused) = check.reserve(&mut tx, visit.settings.code_limits()).await? {
         return Ok(refused);
     }
     let code = recovery::normalise(typed).unwrap_or_default();

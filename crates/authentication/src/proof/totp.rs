@@ -6,7 +6,7 @@ use evergate_model::id::Credential;
 use evergate_store::credentials::{self, Sort};
 
 use super::Attempt;
-use super::attempts::Check;
+use super::attempts::{Check, Place};
 use crate::error::Error;
 use crate::flow::Judgement;
 
@@ -23,7 +23,7 @@ pub(super) async fn check(attempt: &Attempt<'_>, typed: &str) -> Result<Judgemen
     if let Some(judgement) = check.before(&mut tx).await? {
         return Ok(judgement);
     }
-    if let Some(refused) = check.reserve(&mut tx, visit.settings.code_limits()).await? {
+    if let Place::Refused(refused) = check.reserve(&mut tx, visit.settings.code_limits()).await? {
         return Ok(refused);
     }
     let mut judgement = if steps.is_empty() { Judgement::Wrong } else { Judgement::Used };

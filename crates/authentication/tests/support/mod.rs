@@ -44,13 +44,18 @@ pub struct Person {
 impl World {
     /// Two instances; the resource `wiki` wants these factors.
     pub async fn new(sequences: &[&[&str]]) -> Self {
+        Self::with_failures(sequences, 5).await
+    }
+
+    /// The same, with another limit of failures.
+    pub async fn with_failures(sequences: &[&[&str]], failures: u32) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", directory.path().join("evergate.db").display());
         let clock = ManualClock::new(NOW);
         let policy = KeyBundle::generate(Service::Policy, NOW);
         let authentication = KeyBundle::generate(Service::Authentication, NOW);
         let verifier = Verifier::from_public_keys(&policy.public_keys().unwrap()).unwrap();
-        let settings = Arc::new(Settings::new(&configuration(), verifier));
+        let settings = Arc::new(Settings::new(&configuration(failures), verifier));
         let secrets = Arc::new(Secrets::from_bundle(&authentication).unwrap());
         let signer = policy.signing_key(Purpose::SessionToken).unwrap();
         let neighbours = Arc::new(Fake::new(clock.clock(), signer, sequences));
@@ -129,8 +134,9 @@ impl World {
     }
 }
 
-fn configuration() -> Configuration {
+fn configuration(failures: u32) -> Configuration {
     serde_json::from_value(serde_json::json!({
+        "sign_in": { "failures": failures },
         "portal_host": "portal.example.com",
         "resources": { "wiki": {
             "hosts": ["wiki.example.com"], "upstreams": ["http://127.0.0.1:1"], "rule": "password and totp"

@@ -1,6 +1,6 @@
 //! Policy and distribution as far as authentication can tell: sessions in memory, effects once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use evergate_authentication::neighbours::{
@@ -32,6 +32,7 @@ struct State {
     hand_overs: Vec<(Vec<u8>, String)>,
     mails: BTreeMap<Vec<u8>, Mail>,
     bound: Vec<Id<User>>,
+    revoked: BTreeSet<Vec<u8>>,
 }
 
 impl Fake {
@@ -46,6 +47,10 @@ impl Fake {
 
     pub fn sessions(&self) -> usize {
         self.state.lock().unwrap().sessions.len()
+    }
+
+    pub fn sessions_of(&self, user: Id<User>) -> usize {
+        self.state.lock().unwrap().sessions.values().filter(|facts| facts.user == user).count()
     }
 
     pub fn hand_overs(&self) -> usize {
@@ -199,7 +204,16 @@ impl Neighbours for Fake {
         now(Ok(state.sessions.values().filter(|facts| facts.user == own.user).map(summary).collect()))
     }
 
-    fn revoke_session(&self, _: &Host, token: &str, session: Option<Id<Session>>) -> Answer<'_, ()> {
+    fn revoke_session(
+        &self,
+        effect: Vec<u8>,
+        _: &Host,
+        token: &str,
+        session: Option<Id<Session>>,
+    ) -> Answer<'_, ()> {
+        if !self.state.lock().unwrap().revoked.insert(effect) {
+            return now(Ok(()));
+        }
         let own = match self.session(token) {
             Ok(own) => own,
             Err(error) => return now(Err(error)),

@@ -11,6 +11,7 @@ use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
 
 use super::files;
+use super::lease::Lease;
 use super::smtp::Servers;
 use crate::letter::Letter;
 
@@ -51,14 +52,14 @@ impl Carrier {
         }
     }
 
-    pub(super) async fn carry(&self, message: &Leased, letter: &Letter) -> Carried {
+    pub(super) async fn carry(&self, message: &Leased, letter: &Letter, lease: &Lease) -> Carried {
         let sender = self.mail.as_ref().map_or(OWN_SENDER, |mail| mail.from.as_str());
         let mail = match write(sender, message, letter) {
             Ok(mail) => mail,
             Err(reason) => return Carried::Refused(reason),
         };
         match &self.servers {
-            Some(servers) => servers.send(&mail).await,
+            Some(servers) => servers.send(&mail, lease).await,
             None => files::write(&self.directory, message.id, mail.formatted()).await,
         }
     }

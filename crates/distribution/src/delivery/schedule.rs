@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use evergate_model::Timestamp;
-use evergate_store::outbox::{Leased, Outcome};
+use evergate_store::outbox::{Finished, Leased, Outcome};
 
 use super::carrier::Carried;
 use crate::letter::Kind;
@@ -55,8 +55,33 @@ fn pause(tries: u64) -> Duration {
     FIRST_PAUSE.saturating_mul(factor).min(LONGEST_PAUSE)
 }
 
-/// Tells log and metrics.
-pub(super) fn record(message: &Leased, next: &Next) {
+/// Tells log and metrics what came of a try, and what writing it down found.
+pub(super) fn record(message: &Leased, next: &Next, written: Finished) {
+    let is_delivered = *next == Next::Finish(Outcome::Delivered);
+    if let Some(certainty) = second_delivery(is_delivered, message.interruptions, written) {
+        metrics::counter!(measures::SECOND_DELIVERIES, "certainty" => certainty).increment(1);
+        tracing::warn!(message = %message.id, certainty, "message delivered a second time");
+    }
+    match written {
+        Finished::Now => tell(message, next),
+        Finished::DeliveredBefore => {}
+        Finished::NotOurs => {
+            tracing::warn!(message = %message.id, "the lease had passed to another instance");
+        }
+    }
+}
+
+/// Whether a server was handed the message before, as far as is known.
+fn second_delivery(is_delivered: bool, interruptions: u64, written: Finished) -> Option<&'static str> {
+    match written {
+        _ if !is_delivered => None,
+        Finished::DeliveredBefore => Some("certain"),
+        Finished::Now if interruptions > 0 => Some("possible"),
+        Finished::Now | Finished::NotOurs => None,
+    }
+}
+
+fn tell(message: &Leased, next: &Next) {
     let kind = message.kind.clone();
     match next {
         Next::Finish(Outcome::Delivered) => {
@@ -99,6 +124,15 @@ mod tests {
         assert!(matches!(try_at(590, 2, Kind::SignInCode), Next::Finish(Outcome::Failed(_))));
         assert!(matches!(try_at(590, 2, Kind::Notice), Next::Postpone { .. }));
         assert!(matches!(try_at(86_000, 9, Kind::Notice), Next::Finish(Outcome::Failed(_))));
+    }
+
+    #[test]
+    fn a_second_delivery_is_known_by_what_was_left_and_by_what_is_written() {
+        assert_eq!(second_delivery(true, 0, Finished::Now), None);
+        assert_eq!(second_delivery(true, 1, Finished::Now), Some("possible"));
+        assert_eq!(second_delivery(true, 0, Finished::DeliveredBefore), Some("certain"));
+        assert_eq!(second_delivery(false, 1, Finished::Now), None, "nothing was handed over");
+        assert_eq!(second_delivery(true, 1, Finished::NotOurs), None, "it was given up meanwhile");
     }
 
     #[test]

@@ -1,27 +1,21 @@
-//! Mail servers, in order of preference (RFC 5321, RFC 3207, RFC 8314).
+//! Mail servers, in order of preference: which is asked next, and what is remembered of each.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use evergate_model::Secret;
-use evergate_model::configuration::{Mail, MailServer, MailTls};
-use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Tls, TlsParameters};
-use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use evergate_model::configuration::{Mail, MailServer};
+use lettre::Message;
 use tokio::time::Instant;
 
 use super::carrier::Carried;
-use super::mail_password;
+use super::dialogue::{self, Failure};
+use super::lease::Lease;
 
 /// How long one message may take, whatever the servers do.
 pub const SERVER_LIMIT: Duration = Duration::from_secs(20);
-/// How long one command of the dialogue may take.
-const COMMAND_LIMIT: Duration = Duration::from_secs(8);
 /// How long a server that could not be reached is asked last.
 const AVOIDED: Duration = Duration::from_secs(60);
-
-type Transport = AsyncSmtpTransport<Tokio1Executor>;
 
 /// The configured servers.
 #[derive(Debug)]
@@ -34,13 +28,7 @@ struct Server {
     settings: MailServer,
     /// The installation's directory.
     installation: PathBuf,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    transport: Option<Transport>,
-    avoided_until: Option<Instant>,
+    avoided_until: Mutex<Option<Instant>>,
 }
 
 impl Servers {
@@ -49,28 +37,33 @@ impl Servers {
         let server = |settings: &MailServer| Server {
             settings: settings.clone(),
             installation: installation.to_owned(),
-            state: Mutex::default(),
+            avoided_until: Mutex::default(),
         };
         Self { servers: mail.servers.iter().map(server).collect() }
     }
 
     /// Hands the message to the first server that takes it. A server that refuses it for good may
     /// only refuse to be its relay: the others are asked as well.
-    pub(super) async fn send(&self, mail: &Message) -> Carried {
-        let dialogue = self.send_in_order(mail);
+    pub(super) async fn send(&self, mail: &Message, lease: &Lease) -> Carried {
+        let dialogue = self.send_in_order(mail, lease);
         tokio::time::timeout(SERVER_LIMIT, dialogue)
             .await
             .unwrap_or_else(|_| Carried::NotNow("the mail servers took too long".to_owned()))
     }
 
-    async fn send_in_order(&self, mail: &Message) -> Carried {
+    async fn send_in_order(&self, mail: &Message, lease: &Lease) -> Carried {
         let mut refusals = Vec::new();
         let mut is_refused_by_all = true;
         for server in self.in_order() {
             let (name, port) = (&server.settings.host, server.settings.port);
-            match server.send(mail).await {
+            match server.send(mail, lease).await {
                 Ok(()) => return Carried::Delivered,
-                Err(failure) => {
+                Err(Failure::LeaseOver) => {
+                    return Carried::NotNow(
+                        "the lease was over before the message was handed over".to_owned(),
+                    );
+                }
+                Err(Failure::Server(failure)) => {
                     is_refused_by_all &= failure.is_permanent;
                     refusals.push(format!("`{name}:{port}`: {}", failure.reason));
                 }
@@ -93,85 +86,25 @@ impl Servers {
     }
 }
 
-/// Why a server did not take a message.
-struct Failure {
-    reason: String,
-    is_permanent: bool,
-}
-
 impl Server {
-    async fn send(&self, mail: &Message) -> Result<(), Failure> {
-        let transport = self.transport()?;
-        match transport.send(mail.clone()).await {
-            Ok(_) => {
-                self.lock().avoided_until = None;
-                Ok(())
+    async fn send(&self, mail: &Message, lease: &Lease) -> Result<(), Failure> {
+        let sent = dialogue::hand_over(&self.settings, &self.installation, mail, lease).await;
+        match &sent {
+            Ok(()) => *self.lock() = None,
+            // A server that only refused one message stays preferred.
+            Err(Failure::Server(refusal)) if !refusal.is_permanent => {
+                *self.lock() = Some(Instant::now() + AVOIDED);
             }
-            Err(error) => {
-                self.forget(error.is_permanent());
-                let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-                let reason = format!("{error}{}", cause.unwrap_or_default());
-                Err(Failure { reason, is_permanent: error.is_permanent() })
-            }
+            Err(_) => {}
         }
+        sent
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.avoided_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_avoided(&self, now: Instant) -> bool {
-        self.lock().avoided_until.is_some_and(|until| now < until)
+        self.lock().is_some_and(|until| now < until)
     }
-
-    /// After a failure the password is read again; a server that only refused one message stays
-    /// preferred.
-    fn forget(&self, is_permanent: bool) {
-        let mut state = self.lock();
-        state.transport = None;
-        if !is_permanent {
-            state.avoided_until = Some(Instant::now() + AVOIDED);
-        }
-    }
-
-    fn transport(&self) -> Result<Transport, Failure> {
-        if let Some(transport) = &self.lock().transport {
-            return Ok(transport.clone());
-        }
-        let made = connect(&self.settings, &self.installation)
-            .map_err(|reason| Failure { reason, is_permanent: false });
-        if made.is_err() {
-            self.forget(false);
-        }
-        let transport = made?;
-        self.lock().transport = Some(transport.clone());
-        Ok(transport)
-    }
-}
-
-/// A transport; it connects when it is first used.
-fn connect(settings: &MailServer, installation: &Path) -> Result<Transport, String> {
-    let parameters = || TlsParameters::new(settings.host.clone()).map_err(|error| format!("no TLS: {error}"));
-    let tls = match settings.tls {
-        MailTls::Starttls => Tls::Required(parameters()?),
-        MailTls::Implicit => Tls::Wrapper(parameters()?),
-        MailTls::None => Tls::None,
-    };
-    let builder = Transport::builder_dangerous(&settings.host)
-        .port(settings.port)
-        .tls(tls)
-        .timeout(Some(COMMAND_LIMIT));
-    Ok(match credentials(settings, installation)? {
-        Some(credentials) => builder.credentials(credentials).build(),
-        None => builder.build(),
-    })
-}
-
-fn credentials(settings: &MailServer, installation: &Path) -> Result<Option<Credentials>, String> {
-    let Some(user) = &settings.user else { return Ok(None) };
-    let password = match &settings.password_file {
-        None => Secret::new(String::new()),
-        Some(file) => mail_password::read(Path::new(file), installation)?,
-    };
-    Ok(Some(Credentials::new(user.clone(), password.expose().clone())))
 }

@@ -1,0 +1,248 @@
+//! Load shedding: so many requests are worked on at once, so many wait, and none for long. What
+//! cannot be done in time is refused at once as *busy*, before any work was put into it, so that past
+//! saturation the work that is done is work that somebody still waits for.
+//!
+//! Heartbeats stay outside of the layer: an instance that is busy is not down, and says so. They pass
+//! through the same runtime, whose queue this keeps short.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Request, Response, StatusCode};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tower::{Layer, Service};
+
+/// Counter of requests that were refused as busy; label `work`: which kind.
+pub const SHED: &str = "evergate_shed_total";
+
+/// When the listener had read a request: what it waits for the runtime counts as waiting.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrived(Instant);
+
+impl Arrived {
+    /// Now.
+    #[must_use]
+    pub fn now() -> Self {
+        Self(Instant::now())
+    }
+}
+
+/// What is taken on.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The kind of work, as the metric names it.
+    pub work: &'static str,
+    /// So many requests are worked on at once.
+    pub running: usize,
+    /// So many more wait.
+    pub waiting: usize,
+    /// A request that has waited longer is refused.
+    pub patience: Duration,
+}
+
+/// Puts [`Limits`] in front of a service. All services that one layer makes share them.
+#[derive(Debug, Clone)]
+pub struct SheddingLayer(Arc<Room>);
+
+#[derive(Debug)]
+struct Room {
+    limits: Limits,
+    running: Arc<Semaphore>,
+    present: AtomicUsize,
+}
+
+impl SheddingLayer {
+    /// A layer with these limits.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        let running = Arc::new(Semaphore::new(limits.running));
+        Self(Arc::new(Room { limits, running, present: AtomicUsize::new(0) }))
+    }
+}
+
+impl<S> Layer<S> for SheddingLayer {
+    type Service = Shedding<S>;
+
+    fn layer(&self, inner: S) -> Shedding<S> {
+        Shedding { room: Arc::clone(&self.0), inner }
+    }
+}
+
+/// A service behind [`Limits`].
+#[derive(Debug, Clone)]
+pub struct Shedding<S> {
+    room: Arc<Room>,
+    inner: S,
+}
+
+impl<S, Body, Answer> Service<Request<Body>> for Shedding<S>
+where
+    S: Service<Request<Body>, Response = Response<Answer>> + Clone + Send + 'static,
+    S::Future: Send,
+    Body: Send + 'static,
+    Answer: Default,
+{
+    type Response = Response<Answer>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Answer>, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        // The one that was polled to readiness is used; a clone takes its place.
+        let next = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, next);
+        let room = Arc::clone(&self.room);
+        Box::pin(async move {
+            let arrived =
+                request.extensions().get::<Arrived>().map_or_else(Instant::now, |arrived| arrived.0);
+            match room.enter(arrived).await {
+                Some(_place) => inner.call(request).await,
+                None => {
+                    metrics::counter!(SHED, "work" => room.limits.work).increment(1);
+                    Ok(busy(&request))
+                }
+            }
+        })
+    }
+}
+
+/// A place in the room; given back when the request is answered or given up.
+#[derive(Debug)]
+struct Place {
+    _running: OwnedSemaphorePermit,
+    _present: Present,
+}
+
+/// One request more that is worked on or waits.
+#[derive(Debug)]
+struct Present(Arc<Room>);
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.0.present.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Room {
+    /// A place for a request that arrived then; `None` where there is none in time.
+    async fn enter(self: &Arc<Self>, arrived: Instant) -> Option<Place> {
+        let present = self.presence()?;
+        let patience = self.limits.patience.checked_sub(arrived.elapsed())?;
+        let running = Arc::clone(&self.running).acquire_owned();
+        let running = tokio::time::timeout(patience, running).await.ok()?.ok()?;
+        Some(Place { _running: running, _present: present })
+    }
+
+    fn presence(self: &Arc<Self>) -> Option<Present> {
+        let most = self.limits.running.saturating_add(self.limits.waiting);
+        let before = self.present.fetch_add(1, Ordering::AcqRel);
+        // From here on it is counted out again, also when there is no room.
+        let present = Present(Arc::clone(self));
+        (before < most).then_some(present)
+    }
+}
+
+/// The answer of who is busy: gRPC's `RESOURCE_EXHAUSTED` (8), in headers alone, or 503.
+fn busy<Body, Answer: Default>(request: &Request<Body>) -> Response<Answer> {
+    let mut response = Response::new(Answer::default());
+    let is_grpc =
+        request.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(GRPC.as_bytes()));
+    if is_grpc {
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(GRPC));
+        headers.insert("grpc-status", HeaderValue::from_static("8"));
+        headers.insert("grpc-message", HeaderValue::from_static("busy"));
+    } else {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
+
+const GRPC: &str = "application/grpc";
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::FutureExt;
+    use futures_util::future::join_all;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    const LIMITS: Limits =
+        Limits { work: "test", running: 2, waiting: 3, patience: Duration::from_millis(100) };
+
+    /// A service that takes so long.
+    fn slow(
+        layer: &SheddingLayer,
+        time: Duration,
+    ) -> impl Service<Request<()>, Response = Response<()>, Error = Infallible, Future: Send> + Clone {
+        layer.layer(tower::service_fn(move |_: Request<()>| async move {
+            tokio::time::sleep(time).await;
+            Ok::<_, Infallible>(Response::new(()))
+        }))
+    }
+
+    async fn statuses(number: usize, time: Duration) -> Vec<u16> {
+        let layer = SheddingLayer::new(LIMITS);
+        let calls = (0..number).map(|_| slow(&layer, time).oneshot(Request::new(())));
+        join_all(calls).await.into_iter().map(|answer| answer.unwrap().status().as_u16()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn so_many_run_so_many_wait_and_the_rest_is_refused_at_once() {
+        let started = Instant::now();
+        let got = statuses(7, Duration::from_millis(30)).await;
+        assert_eq!(got, [200, 200, 200, 200, 200, 503, 503]);
+        assert_eq!(started.elapsed(), Duration::from_millis(90), "two at once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_waited_too_long_is_refused() {
+        assert_eq!(statuses(5, Duration::from_millis(150)).await, [200, 200, 503, 503, 503]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_runtimes_own_queue_counts_as_waiting() {
+        let layer = SheddingLayer::new(LIMITS);
+        let mut request = Request::new(());
+        request.extensions_mut().insert(Arrived::now());
+        tokio::time::advance(Duration::from_millis(101)).await;
+        let answer = slow(&layer, Duration::ZERO).oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), 503);
+        assert_eq!(answer.headers()[RETRY_AFTER], "1");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_given_up_leaves_its_place_to_another() {
+        let layer = SheddingLayer::new(LIMITS);
+        for _ in 0..20 {
+            let mut call = slow(&layer, Duration::from_secs(60)).oneshot(Request::new(())).boxed();
+            assert!((&mut call).now_or_never().is_none());
+        }
+        let answer = slow(&layer, Duration::ZERO).oneshot(Request::new(())).await.unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_grpc_caller_is_told_in_its_own_words() {
+        let layer = SheddingLayer::new(Limits { running: 0, waiting: 0, ..LIMITS });
+        let request = Request::builder().header(CONTENT_TYPE, "application/grpc").body(()).unwrap();
+        let answer = slow(&layer, Duration::ZERO).oneshot(request).await.unwrap();
+        assert_eq!(
+            (answer.status().as_u16(), &answer.headers()["grpc-status"]),
+            (200, &HeaderValue::from_static("8"))
+        );
+    }
+}

@@ -14,6 +14,8 @@ mod names;
 mod options;
 mod pool;
 pub mod tell;
+#[cfg(test)]
+mod tests;
 
 pub use call::CallError;
 pub use chooser::Chooser;

@@ -220,6 +220,7 @@ impl<D: Dial> Shared<D> {
         };
         let commands = state.engine.handle(Event::Started { member: id }, now);
         drop(state);
+        tell::tell_again(&self.options.link, cost);
         self.tell(commands);
         Start::At(member, found)
     }

@@ -1,6 +1,7 @@
 //! Tells metrics and the log what an engine decided; also for those who drive one themselves.
 
 use super::names;
+use super::pool::Cost;
 use crate::engine::{Cause, Command, Engine, MemberId, State};
 
 /// Tells one thing that happened on a link.
@@ -8,6 +9,13 @@ pub fn tell(link: &str, command: &Command) {
     match command {
         Command::Changed(change) => {
             gauge(link, &change.member, change.to);
+            let labels = [
+                ("link", link.to_owned()),
+                ("instance", change.member.to_string()),
+                ("to", change.to.as_str().to_owned()),
+                ("cause", change.cause.as_str().to_owned()),
+            ];
+            metrics::counter!(names::LINK_CHANGES, &labels).increment(1);
             tracing::info!(link, member = %change.member, from = change.from.as_str(), to = change.to.as_str(),
                 cause = %change.cause, lasted_ms = change.lasted_ms, "a member's state changed");
         }
@@ -28,6 +36,16 @@ pub fn tell(link: &str, command: &Command) {
             metrics::counter!(names::FAILOVERS, &labels).increment(1);
         }
     }
+}
+
+/// Tells that a call was made again; nothing of a first attempt.
+pub(super) fn tell_again(link: &str, cost: Cost) {
+    let name = match cost {
+        Cost::Free => return,
+        Cost::Hedge => names::HEDGES,
+        Cost::Retry => names::RETRIES,
+    };
+    metrics::counter!(name, "link" => link.to_owned()).increment(1);
 }
 
 /// Tells the state of all members; to be called when their list is new.

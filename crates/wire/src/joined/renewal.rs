@@ -55,7 +55,8 @@ pub(super) async fn renew(instance: Instance, joined: Joined) {
                 let message = message.clone();
                 async move { client.renew_certificate(message).await }
             };
-            let reply = peers.administration(CallOptions::READ, call).await;
+            // Made again, it answers the same certificate.
+            let reply = peers.administration(CallOptions::WRITE, call).await;
             reply.map(|reply| reply.certificate).map_err(|error| error.to_string())
         }
     };

@@ -8,9 +8,9 @@ use ipnet::IpNet;
 /// One condition, as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
-    /// `group("staff")`: the user is in that group.
+    /// `group("staff")`: the user is in that group, named exactly so.
     Group(String),
-    /// `user("alice")`: it is that user.
+    /// `user("alice")`: it is the user who signs in by that name, in any spelling of case.
     User(String),
     /// `client in 10.0.0.0/8, 2001:db8::/32`: the client's address lies in one of these.
     Client(Vec<IpNet>),

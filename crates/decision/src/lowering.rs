@@ -138,7 +138,8 @@ impl Lowering {
     fn condition(&mut self, condition: &Condition, span: Span) -> Option<Test> {
         Some(match condition.clone() {
             Condition::Group(name) => Test::Group(name),
-            Condition::User(name) => Test::User(name),
+            // Names that users sign in by are kept so, in whatever spelling of case they are typed.
+            Condition::User(name) => Test::User(name.trim().to_lowercase()),
             Condition::Client(networks) => Test::Client(networks),
             Condition::AccessPoint(name) => Test::AccessPoint(name),
             Condition::PathUnder(prefix) => Test::PathUnder(prefix),

@@ -59,6 +59,7 @@ fn what_is_proven_is_not_asked_for_again() {
         ("group(\"staff\") and password", "permit"),
         ("user(\"alice\")", "permit"),
         ("group(\"staff\") and not user(\"bob\")", "permit"),
+        ("user(\"Alice\") and user(\" ALICE \")", "permit"),
         ("passkey or totp", "passkey | totp"),
         ("totp", "totp"),
     ] {
@@ -80,6 +81,8 @@ fn a_condition_that_cannot_be_mended_denies_and_tells_its_sort_only() {
     for (rule, word) in [
         ("group(\"secret-group\") and password", "account"),
         ("password and not user(\"alice\")", "account"),
+        ("password and not user(\"Alice\")", "account"),
+        ("group(\"Staff\") and password", "account"),
         ("client in 10.0.0.0/8 and password", "network"),
         ("access-point(inner)", "entrance"),
         ("path under \"/secret\"", "part"),

@@ -21,7 +21,7 @@ pub(crate) enum Kind {
     EndToEnd,
     /// The same with Chromium.
     Browser,
-    /// Each fuzz target for half a minute; wants a nightly toolchain.
+    /// Each fuzz target for half a minute, or for `EVERGATE_FUZZ_SECONDS`.
     Fuzz,
     /// Simulations and end-to-end tests at full size, with figures, on release builds; takes long and wants an idle
     /// machine.

@@ -63,7 +63,7 @@ pub struct Running {
     pub operations: String,
 }
 
-/// A running installation; ended when it goes out of scope.
+/// A running installation; ended when it goes out of scope, and its directory removed unless `EVERGATE_TEST_KEEP` is set.
 pub struct Installation {
     directory: TempDir,
     program: PathBuf,
@@ -401,6 +401,7 @@ impl Drop for Installation {
         if let Some(mut child) = self.supervisor.take() {
             end(&mut child);
         }
+        self.directory.disable_cleanup(std::env::var_os("EVERGATE_TEST_KEEP").is_some());
         // Instances whose supervisor was killed before, and such as it was about to start.
         let deadline = std::time::Instant::now() + Duration::from_secs(5);
         loop {

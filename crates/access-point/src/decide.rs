@@ -31,6 +31,8 @@ use sessions::{Life, Sessions, Tether};
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 /// The same while no instance is known to serve: enough to outlive a restart.
 const ANSWER_LIMIT_IN_DOUBT: Duration = Duration::from_secs(1);
+/// The same when a question was not answered in that time either.
+const ANSWER_LIMIT_IN_SILENCE: Duration = Duration::from_millis(500);
 /// How long a request waits for policy where grace would stand in for the answer. Twice the time
 /// after which a second instance is asked, and less than anybody notices. The question goes on, and
 /// its answer counts for the next request.
@@ -275,7 +277,7 @@ impl Decider {
             // Heartbeats find whoever comes back.
             return no_answer("no instance takes connections");
         }
-        if now < Timestamp::from_milliseconds(self.silent_until.load(Ordering::Relaxed)) {
+        if self.is_silent(now) {
             if self.flights.current(pair).is_none() {
                 drop(self.ask(pair, case, true));
             }
@@ -288,6 +290,11 @@ impl Decider {
             }
             no_answer("no answer so soon")
         })
+    }
+
+    /// Whether the last question was not answered, and that not long ago.
+    fn is_silent(&self, now: Timestamp) -> bool {
+        now < Timestamp::from_milliseconds(self.silent_until.load(Ordering::Relaxed))
     }
 
     fn note_silence(&self) {
@@ -337,6 +344,9 @@ impl Decider {
         let mut question = Question { token, resource: case.resource.name.clone(), facts, known };
         let limit = match self.policy.presence() {
             Presence::Serving => ANSWER_LIMIT,
+            Presence::Doubtful | Presence::Away if self.is_silent(self.clock.now()) => {
+                ANSWER_LIMIT_IN_SILENCE
+            }
             Presence::Doubtful | Presence::Away => ANSWER_LIMIT_IN_DOUBT,
         };
         let mut last = NoAnswer::Away("nobody was asked".to_owned());

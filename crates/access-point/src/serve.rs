@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
-use evergate_failover::engine::PoolStatus;
 use evergate_model::snapshot::{Part, Snapshot};
 use evergate_process::bootstrap::ListenerSource;
 use evergate_process::identity::provider;
 use evergate_process::{Instance, Lifecycle, Readiness};
 use evergate_wire::joined::{Joined, join};
-use evergate_wire::report::{CandidateReport, FailoverReport, LinkReport};
+use evergate_wire::report::LinkReport;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -69,7 +68,12 @@ pub async fn serve_with(instance: Instance, settings: Settings) -> anyhow::Resul
     start_threads(&instance.lifecycle, &listeners, Some(tls), &shared, Arc::new(pages), &settings)?;
     let extra = Arc::clone(&shared);
     joined.extra.set(move || {
-        extra.site.load().resources().map(|r| link(&r.upstreams.link, r.upstreams.status())).collect()
+        extra
+            .site
+            .load()
+            .resources()
+            .map(|r| LinkReport::new(&r.upstreams.link, r.upstreams.status()))
+            .collect()
     });
     follow_snapshots(&instance, &joined, &certificates, &shared).await;
     Ok(())
@@ -268,25 +272,4 @@ fn show(certificates: &Certificates, snapshot: &Snapshot) -> anyhow::Result<()> 
         certificates.replace(&part.certificates, &part.portal_host)?;
     }
     Ok(())
-}
-
-/// A resource's servers, for the status report.
-fn link(to: &str, status: PoolStatus) -> LinkReport {
-    let candidate = |candidate: evergate_failover::engine::Candidate| CandidateReport {
-        instance: candidate.instance.to_string(),
-        state: candidate.state.as_str().to_owned(),
-    };
-    LinkReport {
-        to: to.to_owned(),
-        active: status.active.map(|member| member.to_string()),
-        candidates: status.candidates.into_iter().map(candidate).collect(),
-        failovers: status.failovers,
-        last: status.last.map(|last| FailoverReport {
-            from: None,
-            to: None,
-            cause: last.cause.to_string(),
-            at: last.at,
-            took_ms: last.took_ms,
-        }),
-    }
 }

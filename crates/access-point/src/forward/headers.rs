@@ -117,6 +117,9 @@ pub(crate) fn prepare_answer(headers: &mut HeaderMap) {
 /// Takes out of `Clear-Site-Data` what would end our session in the browser, on all hosts of the
 /// domain (W3C Clear Site Data, section 3.1): `"cookies"`, and `"*"`, which means everything.
 fn keep_cookies(headers: &mut HeaderMap) {
+    if !headers.contains_key(CLEAR_SITE_DATA) {
+        return;
+    }
     let http::header::Entry::Occupied(entry) = headers.entry(CLEAR_SITE_DATA) else { return };
     let (name, values) = entry.remove_entry_mult();
     let kept: Vec<String> = values

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Nobody is doubted sooner.
-pub(crate) const SHORTEST: Duration = Duration::from_millis(300);
+const SHORTEST: Duration = Duration::from_millis(300);
 /// Nobody is waited for longer before being doubted, however slow the application is.
 const LONGEST: Duration = Duration::from_secs(30);
 /// So many times the usual is long.

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use evergate_failover::MemberId;
 use evergate_failover::engine::Failure;
+use evergate_failover::shell::tell::{tell_hedge, tell_retry};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use http::{Request, Response, StatusCode};
@@ -21,7 +22,6 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::latency::SHORTEST;
 use super::pool::Lease;
 use super::server::{ConnectError, Server};
 use super::upstreams::{Attempt, Choice, Upstreams, Watch};
@@ -31,7 +31,9 @@ use crate::body::{ClientFailed, Outgoing};
 /// A request that must not be repeated takes no connection that was idle for longer: the server may
 /// be closing it at this moment.
 const FRESH: Duration = Duration::from_secs(1);
-/// How often a request that waits looks whether its server is doubted by now.
+/// A request that waits looks for the first time after so long whether its server is doubted.
+const FIRST_LOOK: Duration = Duration::from_millis(100);
+/// And then so often.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// A server's answer, and the connection it comes over.
@@ -48,7 +50,6 @@ enum Ending {
         was_idle: bool,
         why: hyper::Error,
     },
-    TimedOut,
 }
 
 /// An attempt on its way.
@@ -145,10 +146,9 @@ impl<'a> Course<'a> {
                 if self.request.is_none() && self.copy.is_none() {
                     return Err(self.lost());
                 }
-            }
-            Ending::TimedOut => {
-                attempt.failed(Failure::TimedOut);
-                return Err(self.timed_out());
+                if !was_idle {
+                    tell_retry(&self.upstreams.link);
+                }
             }
         }
         Ok(None)
@@ -164,8 +164,16 @@ impl<'a> Course<'a> {
         if !*is_safe || !upstreams.is_other_well(tried) {
             return None;
         }
-        let may_have_two = is_doubted || is_long && !*is_upgrade && upstreams.latency.may_hedge();
-        may_have_two.then(|| upstreams.choose(tried, Choice::Well)).flatten()
+        if !is_doubted && (*is_upgrade || !is_long || !upstreams.latency.may_hedge()) {
+            return None;
+        }
+        let second = upstreams.choose(tried, Choice::Well)?;
+        if is_doubted {
+            tell_retry(&upstreams.link)
+        } else {
+            tell_hedge(&upstreams.link)
+        }
+        Some(second)
     }
 
     fn unreachable(&self) -> ForwardError {
@@ -187,7 +195,7 @@ impl Forwarder {
         let (attempt, request) = course.next()?;
         let server = Arc::clone(attempt.server());
         let mut first = pin!(self.attempt(&server, request, self.terms(&course)));
-        match timeout(SHORTEST, first.as_mut()).await {
+        match timeout(FIRST_LOOK, first.as_mut()).await {
             Ok(ending) => match course.ended(attempt, ending)? {
                 Some(answered) => Ok(answered),
                 None => Box::pin(self.go_on(course, None)).await,
@@ -257,15 +265,12 @@ impl Forwarder {
                 Err(error) => return Ending::NotConnected(request, error),
             },
         };
-        match timeout(self.settings.answer, sender.try_send_request(request)).await {
-            Ok(Ok(answer)) => {
-                Ending::Answered(answer, Lease::new(Arc::clone(&self.pool), server.number, sender))
-            }
-            Ok(Err(mut error)) => {
+        match sender.try_send_request(request).await {
+            Ok(answer) => Ending::Answered(answer, Lease::new(Arc::clone(&self.pool), server.number, sender)),
+            Err(mut error) => {
                 let unsent = error.take_message();
                 Ending::Lost { unsent, was_idle, why: error.into_error() }
             }
-            Err(_) => Ending::TimedOut,
         }
     }
 }

@@ -40,12 +40,21 @@ pub fn tell(link: &str, command: &Command) {
 
 /// Tells that a call was made again; nothing of a first attempt.
 pub(super) fn tell_again(link: &str, cost: Cost) {
-    let name = match cost {
-        Cost::Free => return,
-        Cost::Hedge => names::HEDGES,
-        Cost::Retry => names::RETRIES,
-    };
-    metrics::counter!(name, "link" => link.to_owned()).increment(1);
+    match cost {
+        Cost::Free => {}
+        Cost::Hedge => tell_hedge(link),
+        Cost::Retry => tell_retry(link),
+    }
+}
+
+/// Tells that a second member was asked beside a first that is not under suspicion.
+pub fn tell_hedge(link: &str) {
+    metrics::counter!(names::HEDGES, "link" => link.to_owned()).increment(1);
+}
+
+/// Tells that a call was repeated after it was lost, or its member came under suspicion.
+pub fn tell_retry(link: &str) {
+    metrics::counter!(names::RETRIES, "link" => link.to_owned()).increment(1);
 }
 
 /// Tells the state of all members; to be called when their list is new.

@@ -213,6 +213,15 @@ impl Engine {
         self.members.iter().find(|standing| standing.member.id == *id).map(|standing| standing.state)
     }
 
+    /// Whether a member is up, and its calls are not overdue again and again.
+    #[must_use]
+    pub fn is_well(&self, id: &MemberId, now: Timestamp) -> bool {
+        let mut members = self.members.iter();
+        members.any(|standing| {
+            standing.member.id == *id && standing.state == State::Up && !standing.is_slow_at(now)
+        })
+    }
+
     /// What is counted of a member.
     #[must_use]
     pub fn counts(&self, id: &MemberId) -> Option<Counts> {

@@ -39,7 +39,7 @@ struct Window {
 /// (repetitions of what was lost after it was sent, or whose member is under suspicion). Those that
 /// never reached a handler cost nothing. What exceeds the share of calls is paced, never forbidden;
 /// the floor of both is the number of calls in flight, so that a crash or a hang which holds all of
-/// them delays none. While somebody says that it is busy, hedges have no floor.
+/// them delays none. While somebody says that it is busy, or everybody is slow, hedges have none.
 #[derive(Debug, Clone)]
 pub struct Budget {
     shares: Shares,
@@ -93,11 +93,12 @@ impl Budget {
     }
 
     /// Whether a call may be asked a second time while the first may still be answered; if not, it
-    /// should wait a little first.
-    pub fn hedge(&mut self, now: Timestamp) -> bool {
+    /// should wait a little first. Without a reason to think that the second does better
+    /// (`is_promising`) there is no floor either: when everybody is slow, they are so for load.
+    pub fn hedge(&mut self, is_promising: bool, now: Timestamp) -> bool {
         self.roll(now);
-        let floor = self.now.most_in_flight.max(self.shares.smallest);
-        let floor = if now < self.busy_until { 0 } else { floor };
+        let has_floor = is_promising && now >= self.busy_until;
+        let floor = if has_floor { self.now.most_in_flight.max(self.shares.smallest) } else { 0 };
         let allowed = self.now.hedges < self.share(self.shares.hedges).max(floor);
         self.now.hedges = self.now.hedges.saturating_add(u32::from(allowed));
         allowed
@@ -142,8 +143,8 @@ mod tests {
     #[test]
     fn a_hang_that_holds_every_call_in_flight_delays_none_of_them() {
         let mut budget = with_in_flight(500);
-        assert!((0..500).all(|_| budget.hedge(NOW)));
-        assert!(!budget.hedge(NOW));
+        assert!((0..500).all(|_| budget.hedge(true, NOW)));
+        assert!(!budget.hedge(true, NOW));
     }
 
     #[test]
@@ -154,27 +155,34 @@ mod tests {
             budget.call_ended();
         }
         assert_eq!(budget.in_flight(), 0);
-        assert_eq!((0..1000).filter(|_| budget.hedge(NOW)).count(), 50);
+        assert_eq!((0..1000).filter(|_| budget.hedge(true, NOW)).count(), 50);
         assert_eq!((0..1000).filter(|_| budget.retry(NOW)).count(), 200);
         let next = NOW.plus(WINDOW);
-        assert_eq!((0..1000).filter(|_| budget.hedge(next)).count(), 50, "of the window before");
+        assert_eq!((0..1000).filter(|_| budget.hedge(true, next)).count(), 50, "of the window before");
         let later = NOW.plus(4 * WINDOW);
-        assert_eq!((0..1000).filter(|_| budget.hedge(later)).count(), 10);
+        assert_eq!((0..1000).filter(|_| budget.hedge(true, later)).count(), 10);
     }
 
     #[test]
     fn while_somebody_is_busy_hedges_have_no_floor() {
         let mut budget = with_in_flight(100);
         budget.said_busy(NOW);
-        assert_eq!((0..100).filter(|_| budget.hedge(NOW)).count(), 5);
+        assert_eq!((0..100).filter(|_| budget.hedge(true, NOW)).count(), 5);
         assert!((0..100).all(|_| budget.retry(NOW)), "what was lost is repeated all the same");
-        assert!(budget.hedge(NOW.plus(WINDOW)));
+        assert!(budget.hedge(true, NOW.plus(WINDOW)));
+    }
+
+    #[test]
+    fn where_everybody_is_slow_hedges_have_no_floor() {
+        let mut budget = with_in_flight(100);
+        assert_eq!((0..100).filter(|_| budget.hedge(false, NOW)).count(), 5);
+        assert!(budget.hedge(true, NOW), "at one that is not");
     }
 
     #[test]
     fn a_lonely_call_may_be_hedged_and_repeated() {
         let mut budget = with_in_flight(1);
-        assert_eq!((0..100).filter(|_| budget.hedge(NOW)).count(), 10);
+        assert_eq!((0..100).filter(|_| budget.hedge(true, NOW)).count(), 10);
         assert_eq!((0..100).filter(|_| budget.retry(NOW)).count(), 10);
     }
 }

@@ -210,7 +210,10 @@ impl<D: Dial> Shared<D> {
         let is_affordable = match cost {
             Cost::Free => true,
             Cost::Retry => state.budget.retry(now),
-            Cost::Hedge => state.budget.hedge(now),
+            Cost::Hedge => {
+                let is_promising = state.engine.is_well(&id, now);
+                state.budget.hedge(is_promising, now)
+            }
         };
         if !is_affordable {
             return Start::TooMuch;

@@ -221,13 +221,11 @@ impl<'a, D: Dial> Course<'a, D> {
         if self.options.kind == CallKind::Once || self.is_closed || !self.pending.iter().all(is_free) {
             return None;
         }
-        match self.options.kind {
-            _ if self.is_in_trouble(newest) => Some(Cost::Retry),
-            // Busy is no reason to ask twice.
-            _ if self.has_met_busy => None,
-            CallKind::Read => Some(Cost::Hedge),
-            CallKind::Write | CallKind::Once => Some(Cost::Retry),
+        if self.is_in_trouble(newest) {
+            return Some(Cost::Retry);
         }
+        // Busy is no reason to ask twice.
+        (!self.has_met_busy).then_some(Cost::Hedge)
     }
 
     /// Whether an attempt's member came under suspicion, or its connection was given up, since it

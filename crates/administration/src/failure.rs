@@ -2,6 +2,7 @@
 //! log level and two texts: what the caller may read, and what the operator reads.
 
 use axum::http::StatusCode;
+pub(crate) use evergate_process::telemetry::chain;
 use evergate_store::StoreError;
 use evergate_wire::peers::PeerError;
 use serde::Serialize;
@@ -194,16 +195,4 @@ impl From<&Failure> for ErrorBody {
 
 fn problems_text(problems: &[Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-}
-
-/// An error with all of its causes, for a log line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -78,3 +78,26 @@ pub fn start_logs(filter: &str) -> Result<(), TelemetryError> {
     }
     Ok(())
 }
+
+/// An error with all of its causes, for a log line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the file was not written")]
+    struct NotWritten(#[source] std::io::Error);
+
+    #[test]
+    fn an_error_is_told_with_its_causes() {
+        let full = std::io::Error::other("no space left");
+        assert_eq!(chain(&full), "no space left");
+        assert_eq!(chain(&NotWritten(full)), "the file was not written: no space left");
+    }
+}

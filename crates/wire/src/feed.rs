@@ -10,6 +10,7 @@ use evergate_model::snapshot::{KeyPurpose, PublicKey, Snapshot};
 use evergate_model::{Secret, Service};
 use evergate_process::bootstrap::AdministrationPeer;
 use evergate_process::identity::{Identity, IdentityError};
+use evergate_process::telemetry::chain;
 use evergate_process::{Instance, files};
 use evergate_tokens::KeyRing;
 use evergate_tokens::snapshot::{SnapshotError, SnapshotVerifier};
@@ -248,18 +249,6 @@ async fn first<T>(mut receiver: watch::Receiver<Option<Arc<T>>>) -> Arc<T> {
             std::future::pending::<()>().await;
         }
     }
-}
-
-/// An error with all of its causes, for a log line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::authorization::CALLS;
 use crate::proto::administration_client::AdministrationClient;
 use crate::proto::distribution_client::DistributionClient;
 use crate::proto::policy_client::PolicyClient;
-use crate::report::{CandidateReport, FailoverReport, LinkReport};
+use crate::report::LinkReport;
 
 /// The longest message that a peer may send, in bytes.
 const MESSAGE_MAX: usize = 64 << 20;
@@ -205,7 +205,7 @@ impl Peers {
     /// How the pools are, for the status report.
     #[must_use]
     pub fn report(&self) -> Vec<LinkReport> {
-        self.0.values().map(link_report).collect()
+        self.0.values().map(|pool| LinkReport::new(pool.link(), pool.status())).collect()
     }
 }
 
@@ -215,32 +215,6 @@ fn first_members(instance: &Instance, service: Service) -> Vec<Member> {
     }
     let peers = instance.bootstrap.administration.iter().zip(1..);
     peers.map(|(peer, priority)| Member::new(peer.instance.as_str(), &peer.address, priority)).collect()
-}
-
-/// How one pool is, for the status report.
-#[must_use]
-pub fn link_report(pool: &Pool<LinkDial>) -> LinkReport {
-    let status = pool.status();
-    LinkReport {
-        to: pool.link().to_owned(),
-        active: status.active.map(|member| member.to_string()),
-        candidates: status
-            .candidates
-            .into_iter()
-            .map(|candidate| CandidateReport {
-                instance: candidate.instance.to_string(),
-                state: candidate.state.as_str().to_owned(),
-            })
-            .collect(),
-        failovers: status.failovers,
-        last: status.last.map(|last| FailoverReport {
-            from: None,
-            to: None,
-            cause: last.cause.to_string(),
-            at: last.at,
-            took_ms: last.took_ms,
-        }),
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What an instance says of itself to administration: JSON inside `ReportStatusRequest`.
 
+use evergate_failover::engine::{Candidate, PoolStatus};
 use evergate_model::{Name, Service, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +62,30 @@ pub struct LinkReport {
     pub failovers: u64,
     /// The last change.
     pub last: Option<FailoverReport>,
+}
+
+impl LinkReport {
+    /// How a pool to `to` is.
+    #[must_use]
+    pub fn new(to: &str, status: PoolStatus) -> Self {
+        let candidate = |candidate: Candidate| CandidateReport {
+            instance: candidate.instance.to_string(),
+            state: candidate.state.as_str().to_owned(),
+        };
+        Self {
+            to: to.to_owned(),
+            active: status.active.map(|member| member.to_string()),
+            candidates: status.candidates.into_iter().map(candidate).collect(),
+            failovers: status.failovers,
+            last: status.last.map(|last| FailoverReport {
+                from: None,
+                to: None,
+                cause: last.cause.to_string(),
+                at: last.at,
+                took_ms: last.took_ms,
+            }),
+        }
+    }
 }
 
 /// One instance of a pool.

@@ -6,10 +6,11 @@ use std::time::Duration;
 use evergate_failover::shell::CallOptions;
 use evergate_model::Service;
 use evergate_process::Instance;
+use evergate_process::telemetry::chain;
 use tonic::Streaming;
 
 use super::Joined;
-use crate::feed::{FeedError, chain};
+use crate::feed::FeedError;
 use crate::proto::{FetchKeysRequest, FollowSnapshotsRequest, SnapshotMessage};
 
 /// Administration sends a beat every second; a stream that is silent for so long is left.

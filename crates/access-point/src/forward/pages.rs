@@ -94,9 +94,9 @@ impl Pages for PeerPages {
 /// repetition at another instance finds it done.
 fn options(pages: BuiltIn, method: &Method) -> CallOptions {
     match (pages, method) {
-        (_, &Method::GET | &Method::HEAD) => CallOptions::READ.within(READ_LIMIT),
+        (_, &Method::GET | &Method::HEAD) => CallOptions::READ.relayed().within(READ_LIMIT),
         (BuiltIn::Portal, _) => CallOptions::SIGN_IN.within(WRITE_LIMIT),
-        (BuiltIn::Console, _) => CallOptions::WRITE.within(WRITE_LIMIT),
+        (BuiltIn::Console, _) => CallOptions::WRITE.relayed().within(WRITE_LIMIT),
     }
 }
 

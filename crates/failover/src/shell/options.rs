@@ -3,6 +3,9 @@
 
 use std::time::Duration;
 
+/// How long a member takes to hear of a second answer and to make its own of it.
+const RELAY: Duration = Duration::from_millis(100);
+
 /// What kind of call it is: whether it may be made again after it was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallKind {
@@ -59,6 +62,13 @@ impl CallOptions {
     #[must_use]
     pub const fn with_patience(self, patience: Option<Duration>) -> Self {
         Self { patience, ..self }
+    }
+
+    /// The same for a member that makes such a call itself before it answers: it is left the time to
+    /// ask a second one, so that a hang behind it is answered once, and not blamed on it.
+    #[must_use]
+    pub fn relayed(self) -> Self {
+        Self { patience: self.patience.map(|patience| patience + RELAY), ..self }
     }
 
     /// How long one member is waited for before another is asked as well.

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use evergate_administration::setup::{self, SetUp};
 use evergate_model::Host;
-use evergate_process::supervisor::{self, Supervisor};
+use evergate_process::supervisor::{self, Oversight, Supervisor, control};
 use evergate_process::{Clock, Lifecycle, limits};
 
 use self::children::Programs;
@@ -27,7 +27,10 @@ use self::ports::Ports;
 use self::protect::Protect;
 use self::up_file::UpFile;
 
-pub use self::up_file::{FILE, Up};
+pub use self::up_file::{FILE, RunningInstance, Up};
+
+/// The database that the instances share, as `administration::setup` makes it.
+const DATABASE: &str = "evergate.db";
 
 /// The arguments of `evergate up`.
 #[derive(Debug, clap::Args)]
@@ -88,13 +91,22 @@ pub async fn up(arguments: &UpArguments, log: Option<&str>) -> anyhow::Result<()
 
     let shared = ports.open_shared()?;
     let specs = programs.all(&network, &ports, &shared);
+    let oversight =
+        Oversight { database: Some(directory.path().join(DATABASE)), control: control_socket(&directory) };
     let supervisor = Supervisor::start(&lifecycle, specs, &directory.logs());
+    supervisor.oversee(&lifecycle, oversight);
     let up_file = UpFile::new(&directory, &topology, &ports, &installation);
     let outcome = attend(&lifecycle, &supervisor, &directory, &topology, &up_file, announcer).await;
     up_file.remove();
     lifecycle.stop("ended");
     supervisor.stop().await;
     outcome
+}
+
+/// Drills and `demo remove` need it, and nobody else: without it the installation runs all the same.
+fn control_socket(directory: &Directory) -> Option<tokio::net::UnixListener> {
+    let bound = control::bind(directory.path());
+    bound.inspect_err(|error| tracing::warn!(%error, "there is no control socket; no drill can be made")).ok()
 }
 
 /// From the first start of the children to the signal.

@@ -4,9 +4,16 @@
 //! as the process.
 
 mod backoff;
+mod beat;
 mod child;
+pub mod control;
+mod lock_holder;
 mod log;
 mod orphans;
+mod overseer;
+mod proc;
+mod strikes;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -15,14 +22,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::net::UnixListener;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub use log::{LOG_FILE_BYTES, LOG_FILES, rotated};
-pub use orphans::end_orphans;
+pub use self::log::{LOG_FILE_BYTES, LOG_FILES, rotated};
+pub use self::orphans::end_orphans;
+pub use self::watch::Watched;
 
+use self::overseer::{Overseer, Post};
 use crate::lifecycle::Lifecycle;
+
+/// Orders to a child's keeper that wait to be read.
+const ORDERS: usize = 16;
+/// Requests at the control socket that wait to be read.
+const REQUESTS: usize = 64;
 
 /// A child process as it should be.
 #[derive(Debug, Clone)]
@@ -42,6 +57,19 @@ pub struct ChildSpec {
     pub stop_stage: u8,
     /// A child that has not ended so long after it was asked is killed.
     pub stop_within: Duration,
+    /// When it is taken to hang; nothing for a child that is not watched.
+    pub watched: Option<Watched>,
+    /// Whether it may be ended for good while the supervisor runs.
+    pub may_be_absent: bool,
+}
+
+/// What the supervisor does besides starting its children.
+#[derive(Debug, Default)]
+pub struct Oversight {
+    /// The SQLite database that the children share: one that hangs with its write lock is killed.
+    pub database: Option<PathBuf>,
+    /// Where it may be asked to do faults, and to heal them.
+    pub control: Option<UnixListener>,
 }
 
 /// A child process as it is.
@@ -55,6 +83,10 @@ pub struct ChildState {
     pub last_end: Option<String>,
     /// The exit code of the last one, if it exited by itself.
     pub last_code: Option<i32>,
+    /// How often it was killed because it hung.
+    pub kills: u64,
+    /// Why it was killed last.
+    pub last_kill: Option<String>,
 }
 
 /// The states of all children by name.
@@ -63,8 +95,9 @@ pub type Children = BTreeMap<String, ChildState>;
 /// Running children.
 #[derive(Debug)]
 pub struct Supervisor {
-    states: watch::Receiver<Children>,
+    states: tokio::sync::watch::Receiver<Children>,
     stages: BTreeMap<u8, Stage>,
+    posts: BTreeMap<String, Post>,
 }
 
 #[derive(Debug, Default)]
@@ -77,26 +110,42 @@ impl Supervisor {
     /// Starts all children; their output goes to `logs/NAME.log`.
     #[must_use]
     pub fn start(lifecycle: &Lifecycle, specs: Vec<ChildSpec>, logs: &Path) -> Self {
-        let (sender, states) = watch::channel(Children::new());
+        let (sender, states) = tokio::sync::watch::channel(Children::new());
         let sender = Arc::new(sender);
+        let mut posts = BTreeMap::new();
         let mut stages: BTreeMap<u8, Stage> = BTreeMap::new();
         for spec in specs {
             let stage = stages.entry(spec.stop_stage).or_default();
+            let (post, orders) = mpsc::channel(ORDERS);
+            posts.insert(spec.name.clone(), Post::new(&spec, post));
             let keeper = child::Keeper {
+                orders,
                 log: logs.join(format!("{}.log", spec.name)),
-                stop: stage.stop.clone(),
+                stop: stage.stop.child_token(),
                 states: Arc::clone(&sender),
                 lifecycle: lifecycle.clone(),
                 spec,
             };
             stage.tasks.push(lifecycle.spawn("keep a child", keeper.keep()));
         }
-        Self { states, stages }
+        Self { states, stages, posts }
+    }
+
+    /// Watches the children, and does what is asked at the control socket, until the process stops.
+    pub fn oversee(&self, lifecycle: &Lifecycle, oversight: Oversight) {
+        let (heard, requests) = mpsc::channel(REQUESTS);
+        if let Some(listener) = oversight.control {
+            let serving = control::server::serve(lifecycle.clone(), listener, heard);
+            lifecycle.spawn_until_stop("control socket", serving);
+        }
+        let overseer =
+            Overseer::new(self.posts.clone(), self.states(), requests, oversight.database.as_deref());
+        lifecycle.spawn_until_stop("oversee children", overseer.run());
     }
 
     /// Follows the children's states.
     #[must_use]
-    pub fn states(&self) -> watch::Receiver<Children> {
+    pub fn states(&self) -> tokio::sync::watch::Receiver<Children> {
         self.states.clone()
     }
 

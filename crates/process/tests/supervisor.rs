@@ -30,6 +30,8 @@ fn shell(name: &str, script: &str, stop_stage: u8) -> ChildSpec {
         socket: None,
         stop_stage,
         stop_within: Duration::from_millis(500),
+        watched: None,
+        may_be_absent: false,
     }
 }
 

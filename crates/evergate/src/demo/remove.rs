@@ -1,13 +1,16 @@
-//! `evergate demo remove`: takes resource and user away through the API, then the file.
+//! `evergate demo remove`: takes resource and user away through the API, then the file, then
+//! the servers through the supervisor.
 
 use std::path::Path;
 
 use anyhow::Context;
 use evergate_cluster::api_client::{ApiClient, ApiError, segment};
+use evergate_process::supervisor::control::Client;
 use http::StatusCode;
 
 use super::{FILE, RESOURCE};
 use crate::output;
+use crate::up::Up;
 
 /// Removes the demo. What is already gone is no error, so that a removal that broke off can be
 /// repeated; the file, by which it is known that there is a demo, goes last.
@@ -21,9 +24,22 @@ pub(super) async fn remove(data: &Path, user: &str) -> anyhow::Result<()> {
     }
     let path = data.join(FILE);
     std::fs::remove_file(&path).with_context(|| format!("cannot remove `{}`", path.display()))?;
-    output::print(
-        "the demo's resource and user are removed; its servers end with the next start of `evergate up`",
-    )
+    let text = match end_servers(data).await {
+        Ok(()) => "the demo's resource, user and servers are removed".to_owned(),
+        Err(error) => format!(
+            "the demo's resource and user are removed; its servers end with the next start of `evergate up` ({error:#})"
+        ),
+    };
+    output::print(&text)
+}
+
+async fn end_servers(data: &Path) -> anyhow::Result<()> {
+    let servers = Up::read(data)?.demo;
+    let mut supervisor = Client::connect(data).await?;
+    for server in servers {
+        supervisor.end(&server.name).await?;
+    }
+    Ok(())
 }
 
 fn refused(error: ApiError) -> anyhow::Error {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use evergate_cluster::network::{Network, Planned};
 use evergate_model::Service;
-use evergate_process::supervisor::ChildSpec;
+use evergate_process::supervisor::{ChildSpec, Watched};
 
 use super::ports::{Ports, loopback};
 
@@ -17,6 +17,11 @@ use super::ports::{Ports, loopback};
 /// two stages stay below the 8 s of contract.md.
 const STOPPED_FIRST: (u8, Duration) = (0, Duration::from_millis(4800));
 const STOPPED_LAST: (u8, Duration) = (1, Duration::from_millis(2800));
+/// An access point that is silent for so long is killed: the connections that browsers have to it are
+/// stuck with it, and a new one costs less than waiting.
+const SILENT_DOOR: Duration = Duration::from_secs(2);
+/// Any other instance; its callers have left it long before.
+const SILENT: Duration = Duration::from_secs(30);
 /// The words with which children are started.
 const RUN: &str = "run";
 const DEMO: &str = "demo-application";
@@ -32,7 +37,7 @@ pub(super) struct Programs {
 impl Programs {
     /// This very executable, by its path: a newer build in its place is what a restarted child runs.
     pub(super) fn find(directory: &Path, log: Option<&str>) -> anyhow::Result<Self> {
-        let executable = std::env::current_exe().context("cannot find this executable")?;
+        let executable = on_disk(std::env::current_exe().context("cannot find this executable")?);
         Ok(Self { executable, directory: directory.to_owned(), log: log.map(str::to_owned) })
     }
 
@@ -50,7 +55,7 @@ impl Programs {
 
     /// Every child of the installation.
     pub(super) fn all(&self, network: &Network, ports: &Ports, shared: &Arc<OwnedFd>) -> Vec<ChildSpec> {
-        let instances = network.instances().iter().map(|planned| self.instance(planned, shared));
+        let instances = network.instances().iter().map(|planned| self.instance(planned, ports, shared));
         let demo = ports.demo().zip(1..).map(|(port, number)| self.demo(number, port));
         instances.chain(demo.filter(|_| self.has_demo())).collect()
     }
@@ -60,7 +65,7 @@ impl Programs {
         self.directory.join(crate::demo::FILE).exists()
     }
 
-    fn instance(&self, planned: &Planned, shared: &Arc<OwnedFd>) -> ChildSpec {
+    fn instance(&self, planned: &Planned, ports: &Ports, shared: &Arc<OwnedFd>) -> ChildSpec {
         let name = planned.name.as_str();
         let bootstrap = self.directory.join("instances").join(name).join("bootstrap.json");
         let own = vec!["--bootstrap".into(), bootstrap.into_os_string()];
@@ -69,13 +74,17 @@ impl Programs {
             child.socket = Some(Arc::clone(shared));
             (child.stop_stage, child.stop_within) = STOPPED_FIRST;
         }
+        let silence = if planned.service == Service::AccessPoint { SILENT_DOOR } else { SILENT };
+        let address = ports.operations(&planned.name).map(|port| loopback(port).to_string());
+        child.watched = address.map(|address| Watched { address, silence });
         child
     }
 
     fn demo(&self, number: u16, port: u16) -> ChildSpec {
         let name = format!("welcome{number}");
         let own = vec!["--listen".into(), loopback(port).to_string().into()];
-        self.child(&[DEMO, "--name", &name], own, &name, STOPPED_LAST)
+        let child = self.child(&[DEMO, "--name", &name], own, &name, STOPPED_LAST);
+        ChildSpec { may_be_absent: true, ..child }
     }
 
     fn child(&self, words: &[&str], own: Vec<OsString>, name: &str, stop: (u8, Duration)) -> ChildSpec {
@@ -90,13 +99,28 @@ impl Programs {
             socket: None,
             stop_stage: stop.0,
             stop_within: stop.1,
+            watched: None,
+            may_be_absent: false,
         }
     }
+}
+
+/// The path at which the system found the executable, which it marks if that file has been replaced
+/// since (proc(5), `/proc/PID/exe`).
+fn on_disk(executable: PathBuf) -> PathBuf {
+    let text = executable.to_string_lossy();
+    text.strip_suffix(" (deleted)").map(PathBuf::from).unwrap_or(executable)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_replaced_executable_is_the_one_that_is_there_now() {
+        assert_eq!(on_disk("/usr/bin/evergate (deleted)".into()), Path::new("/usr/bin/evergate"));
+        assert_eq!(on_disk("/usr/bin/evergate".into()), Path::new("/usr/bin/evergate"));
+    }
 
     #[test]
     fn only_children_on_this_directory_are_known() {
@@ -106,6 +130,7 @@ mod tests {
         let children = programs.all(&network, &Ports::new(10_443, &network), &shared);
         assert_eq!(children.len(), 10, "there is no demo file");
         assert!(children.iter().all(|child| programs.started(&child.arguments)));
+        assert!(children.iter().all(|child| child.watched.is_some() && !child.may_be_absent));
         let elsewhere = Programs { directory: "/data".into(), ..programs };
         assert!(!children.iter().any(|child| elsewhere.started(&child.arguments)));
         assert!(!elsewhere.started(&["logs".into(), "--data".into(), "/data".into()]));

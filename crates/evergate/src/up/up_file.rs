@@ -66,6 +66,15 @@ pub struct RunningInstance {
     pub address: String,
     /// Where it is asked how it is.
     pub operations: String,
+    /// How often its process was started.
+    #[serde(default)]
+    pub starts: u64,
+    /// How often the supervisor killed it because it hung.
+    #[serde(default)]
+    pub kills: u64,
+    /// Why it did so last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_kill: Option<String>,
 }
 
 /// A server of the demo application.
@@ -217,24 +226,28 @@ impl UpFile {
     }
 
     fn at(&self, children: &Children) -> Option<Up> {
-        let pid = |name: &str| children.get(name)?.pid;
         let instances = self.topology.instances.iter().map(|instance| {
+            let child = children.get(instance.name.as_str())?;
             Some(RunningInstance {
                 name: instance.name.to_string(),
                 service: instance.service,
                 priority: instance.priority,
-                pid: pid(instance.name.as_str())?,
+                pid: child.pid?,
                 address: instance.address.clone(),
                 operations: instance.operations.clone(),
+                starts: child.starts,
+                kills: child.kills,
+                last_kill: child.last_kill.clone(),
             })
         });
-        let demo = self.demo.iter().map(|(name, address)| {
-            Some(DemoServer { name: name.clone(), pid: pid(name)?, address: address.clone() })
+        // One that was removed is no child any more; one that is just being started again has no process.
+        let there = self.demo.iter().filter(|(name, _)| children.contains_key(name));
+        let demo = there.map(|(name, address)| {
+            let pid = children.get(name)?.pid?;
+            Some(DemoServer { name: name.clone(), pid, address: address.clone() })
         });
-        Some(Up {
-            instances: instances.collect::<Option<_>>()?,
-            demo: demo.collect::<Option<_>>()?,
-            ..self.shape.clone()
-        })
+        let demo: Vec<DemoServer> = demo.collect::<Option<_>>()?;
+        let url = if demo.is_empty() { self.shape.portal.clone() } else { self.shape.url.clone() };
+        Some(Up { instances: instances.collect::<Option<_>>()?, demo, url, ..self.shape.clone() })
     }
 }

@@ -4,11 +4,12 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -16,8 +17,23 @@ use super::backoff::Backoff;
 use super::{ChildSpec, ChildState, Children, log};
 use crate::lifecycle::Lifecycle;
 
+/// What a keeper is told to do. It alone signals the process, since it alone knows that it has not
+/// been reaped: a process id may be another's by then.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Signal whatever process runs now; answers which, or why there is none.
+    Strike { signal: Signal, done: oneshot::Sender<Result<u32, &'static str>> },
+    /// Let that process go on.
+    Continue { pid: u32 },
+    /// Kill that process, because it hangs.
+    Kill { pid: u32, why: String },
+    /// End the child for good.
+    End,
+}
+
 /// What keeps one child.
 pub(super) struct Keeper {
+    pub(super) orders: mpsc::Receiver<Order>,
     pub(super) spec: ChildSpec,
     pub(super) log: PathBuf,
     pub(super) stop: CancellationToken,
@@ -27,21 +43,36 @@ pub(super) struct Keeper {
 
 impl Keeper {
     /// Starts the child again and again until asked to end it.
-    pub(super) async fn keep(self) {
+    pub(super) async fn keep(mut self) {
         let mut backoff = Backoff::default();
         while !self.stop.is_cancelled() {
             let started = Instant::now();
             match self.spawn() {
-                Ok(child) => self.attend(child).await,
+                // A drill's fault says nothing of the child: it is not made to wait for it.
+                Ok(child) => backoff = if self.attend(child).await { Backoff::default() } else { backoff },
                 Err(error) => {
                     tracing::error!(child = self.spec.name, %error, "a child process cannot be started");
                     self.update(|state| state.last_end = Some(error.to_string()));
                 }
             }
-            let pause = backoff.after(started.elapsed());
+            self.pause(backoff.after(started.elapsed())).await;
+        }
+        if self.spec.may_be_absent {
+            self.states.send_modify(|states| drop(states.remove(&self.spec.name)));
+        }
+    }
+
+    async fn pause(&mut self, pause: Duration) {
+        let end = Instant::now() + pause;
+        loop {
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = self.stop.cancelled() => {}
+                () = tokio::time::sleep_until(end) => return,
+                () = self.stop.cancelled() => return,
+                Some(order) = self.orders.recv() => match order {
+                    Order::Strike { done, .. } => drop(done.send(Err("it has no process just now"))),
+                    Order::End => self.stop.cancel(),
+                    Order::Continue { .. } | Order::Kill { .. } => {}
+                },
             }
         }
     }
@@ -59,6 +90,8 @@ impl Keeper {
             .stderr(Stdio::piped())
             // A key pressed in the terminal is for the supervisor, which ends its children in order.
             .process_group(0)
+            // Children outlive a supervisor that is killed, not one that loses them by a mistake.
+            .kill_on_drop(true)
             .spawn()?;
         let pid = child.id();
         self.update(|state| {
@@ -69,22 +102,54 @@ impl Keeper {
         Ok(child)
     }
 
-    /// Waits until the child ends, by itself or because it is asked to.
-    async fn attend(&self, mut child: Child) {
-        let ended = tokio::select! {
-            ended = child.wait() => ended,
-            () = self.stop.cancelled() => self.end(&mut child).await,
+    /// Waits until the child ends, by itself or because it is asked to; whether a drill killed it.
+    async fn attend(&mut self, mut child: Child) -> bool {
+        let mut is_excused = false;
+        let ended = loop {
+            tokio::select! {
+                ended = child.wait() => break ended,
+                () = self.stop.cancelled() => break self.end(&mut child).await,
+                Some(order) = self.orders.recv() => is_excused |= self.obey(order, &child),
+            }
         };
         match ended {
             Ok(status) => self.note_end(status),
             Err(error) => tracing::error!(child = self.spec.name, %error, "a child process is lost"),
         }
+        is_excused
+    }
+
+    /// Does what is ordered; whether the process was killed for a drill.
+    fn obey(&self, order: Order, child: &Child) -> bool {
+        let Some(pid) = child.id() else { return false };
+        match order {
+            Order::Strike { signal, done } => {
+                let _ = done.send(send(pid, signal).map(|()| pid).map_err(|_| "it has no process just now"));
+                return signal == Signal::SIGKILL;
+            }
+            Order::Continue { pid: wanted } if wanted == pid => {
+                let _ = send(pid, Signal::SIGCONT);
+            }
+            Order::Kill { pid: wanted, why } if wanted == pid => {
+                tracing::warn!(child = self.spec.name, pid, why, "killed a child that hangs");
+                self.update(|state| {
+                    state.kills += 1;
+                    state.last_kill = Some(why);
+                });
+                let _ = send(pid, Signal::SIGKILL);
+            }
+            Order::End => self.stop.cancel(),
+            Order::Continue { .. } | Order::Kill { .. } => {}
+        }
+        false
     }
 
     async fn end(&self, child: &mut Child) -> std::io::Result<ExitStatus> {
-        if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
-            // It may have ended this very moment, which `wait` then says.
-            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        if let Some(pid) = child.id() {
+            // It may have ended this very moment, which `wait` then says. One that is stopped hears of
+            // its end only when it goes on.
+            let _ = send(pid, Signal::SIGTERM);
+            let _ = send(pid, Signal::SIGCONT);
         }
         match tokio::time::timeout(self.spec.stop_within, child.wait()).await {
             Ok(ended) => ended,
@@ -112,4 +177,8 @@ impl Keeper {
     fn update(&self, change: impl FnOnce(&mut ChildState)) {
         self.states.send_modify(|states| change(states.entry(self.spec.name.clone()).or_default()));
     }
+}
+
+fn send(pid: u32, signal: Signal) -> nix::Result<()> {
+    kill(Pid::from_raw(pid.cast_signed()), signal)
 }

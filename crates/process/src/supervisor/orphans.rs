@@ -7,11 +7,13 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getuid};
+
+use super::proc::{is_stopped, living_thread, start_time};
 
 /// So long orphans have to finish what they are answering.
 const GRACE: Duration = Duration::from_secs(1);
@@ -81,13 +83,6 @@ fn find(program: &Path, is_child: impl Fn(&[OsString]) -> bool) -> Vec<Orphan> {
         .collect()
 }
 
-/// Where `/proc` tells of a thread of the process that lives: the first one, whose directory tells
-/// nothing when it has ended, may be a zombie.
-fn living_thread(pid: i32) -> Option<PathBuf> {
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
-    threads.filter_map(Result::ok).map(|thread| thread.path()).find(|thread| thread.join("exe").exists())
-}
-
 fn is_this_users(process: &Path) -> bool {
     std::fs::metadata(process).is_ok_and(|status| status.uid() == getuid().as_raw())
 }
@@ -104,37 +99,6 @@ fn arguments(process: &Path) -> Option<Vec<OsString>> {
     let line = std::fs::read(process.join("cmdline")).ok()?;
     let words = line.strip_suffix(b"\0")?.split(|byte| *byte == 0).skip(1);
     Some(words.map(|word| OsString::from_vec(word.to_vec())).collect())
-}
-
-/// Field 22 of `/proc/PID/stat`; nothing for a process that is gone or only waits to be reaped.
-///
-/// A process is told to be a zombie as soon as its first thread has ended, while its others may
-/// still hold its sockets: it is gone only when that thread is the last.
-fn start_time(pid: i32) -> Option<String> {
-    let (state, started) = status(pid)?;
-    let is_gone = match state.as_str() {
-        "Z" => threads(pid) <= 1,
-        "X" => true,
-        _ => false,
-    };
-    (!is_gone).then_some(started)
-}
-
-fn is_stopped(pid: i32) -> bool {
-    status(pid).is_some_and(|(state, _)| state == "T" || state == "t")
-}
-
-/// State and start time, counted from behind the command, which may contain anything (proc(5)).
-fn status(pid: i32) -> Option<(String, String)> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, fields) = text.rsplit_once(") ")?;
-    let mut fields = fields.split(' ');
-    let state = fields.next()?.to_owned();
-    Some((state, fields.nth(18)?.to_owned()))
-}
-
-fn threads(pid: i32) -> usize {
-    std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count)
 }
 
 #[cfg(test)]
@@ -173,27 +137,5 @@ mod tests {
         let sleep = Path::new("/bin/sleep").canonicalize().unwrap();
         assert_eq!(end_orphans(&sleep, |arguments| arguments == ["98765.4323"]).await, 1);
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&ours.wait().await.unwrap()), Some(9));
-    }
-
-    /// The first thread of this process ends while another goes on, as in a process that is being
-    /// killed while it waits for a disk.
-    #[tokio::test]
-    async fn a_process_whose_first_thread_has_ended_is_not_gone() {
-        let script = "import ctypes, threading, time\n\
-                      threading.Thread(target=time.sleep, args=(1000,)).start()\n\
-                      ctypes.CDLL(None).pthread_exit(None)";
-        let mut command = tokio::process::Command::new("python3");
-        command.args(["-c", script]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let Ok(mut child) = command.kill_on_drop(true).spawn() else { return };
-        let pid = i32::try_from(child.id().unwrap()).unwrap();
-        while status(pid).is_some_and(|(state, _)| state != "Z") {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        assert!(start_time(pid).is_some(), "another thread of it lives");
-        let living = living_thread(pid).unwrap();
-        assert!(arguments(&living).unwrap().contains(&"-c".into()), "and tells what it is");
-        child.start_kill().unwrap();
-        child.wait().await.unwrap();
-        assert!(start_time(pid).is_none());
     }
 }

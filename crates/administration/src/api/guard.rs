@@ -3,6 +3,7 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
+use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -81,7 +82,9 @@ async fn admit(gate: Gate, request: Request) -> Result<Request, Failure> {
     }
     let body = read(body).await?;
     let effect = effect_key(&caller, &parts.headers)?.map(|key| {
-        let what = [parts.method.as_str(), &parts.uri.to_string()].join(" ");
+        // Not the whole address: that names the instance, and a request repeated at another is the same.
+        let path = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let what = [parts.method.as_str(), path].join(" ");
         let fingerprint = digest(&SHA256, &[what.as_bytes(), b"\n", &body].concat());
         EffectKey { key, fingerprint: HEXLOWER.encode(fingerprint.as_ref()) }
     });

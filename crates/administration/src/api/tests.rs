@@ -2,7 +2,8 @@
 
 mod authorization;
 
-use axum::http::{Method, StatusCode};
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 
 use crate::Privilege;
@@ -126,6 +127,21 @@ async fn a_repeated_write_happens_once_and_answers_the_same() {
     let secret = once.1["token"].as_str().unwrap().as_bytes();
     let holds = |bytes: &[u8]| bytes.windows(secret.len()).any(|window| window == secret);
     assert!(!holds(&database) && !holds(&log), "kept sealed");
+}
+
+#[tokio::test]
+async fn a_write_that_comes_again_at_another_address_is_the_same() {
+    let Asker { fixture, token } = Asker::new().await;
+    for instance in ["127.0.0.1:8300", "127.0.0.1:8301"] {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("https://{instance}/api/v1/groups"))
+            .header("authorization", format!("Bearer {token}"))
+            .header("idempotency-key", "k1");
+        let answer =
+            fixture.send(request.body(Body::from(json!({ "name": "staff" }).to_string())).unwrap()).await;
+        assert_eq!(answer.status(), StatusCode::CREATED, "at {instance}");
+    }
 }
 
 #[tokio::test]

@@ -57,19 +57,24 @@ fn an_instance_gets_the_name_that_the_authority_says_for_thirty_days() {
 #[test]
 fn what_a_request_asks_for_is_not_what_it_gets() {
     let key = new_key().unwrap();
+    let name = "access-point1".parse().unwrap();
+    let issue = |wanted: &CertificateParams| {
+        let request = wanted.serialize_request(&key).unwrap().pem().unwrap();
+        authority().issue_instance(&request, &name, Service::AccessPoint, NOW)
+    };
     let greedy = CertificateParams::new(["administration1.administration.evergate.internal".to_owned()]);
     let mut greedy = greedy.unwrap();
+    greedy.distinguished_name.push(DnType::CommonName, "administration1");
+    greedy.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
+    with_certificate(&issue(&greedy).unwrap().chain, |certificate| {
+        assert_eq!(names(certificate), ["access-point1.access-point.evergate.internal"]);
+        assert_eq!(certificate.subject().to_string(), "CN=access-point1.access-point.evergate.internal");
+        assert!(
+            !certificate.is_ca() && !certificate.extended_key_usage().unwrap().unwrap().value.code_signing
+        );
+    });
     greedy.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let request = greedy.serialize_request(&key).unwrap().pem().unwrap();
-    let name = "access-point1".parse().unwrap();
-    let issued = authority().issue_instance(&request, &name, Service::AccessPoint, NOW);
-    // refused or ignored: never granted
-    if let Ok(issued) = issued {
-        with_certificate(&issued.chain, |certificate| {
-            assert_eq!(names(certificate), ["access-point1.access-point.evergate.internal"]);
-            assert!(!certificate.is_ca());
-        });
-    }
+    with_certificate(&issue(&greedy).unwrap().chain, |certificate| assert!(!certificate.is_ca()));
 }
 
 #[test]

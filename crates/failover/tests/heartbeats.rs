@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use evergate_failover::engine::{Member, State};
 use evergate_failover::shell::{Beat, BeatError, DialError, PoolOptions};
-use evergate_failover::{Dial, Pool};
+use evergate_failover::{CallError, CallOptions, Classify, Dial, Pool, Reach};
 use evergate_model::Timestamp;
 use evergate_model::topology::Mode;
 use tokio::task::JoinSet;
@@ -88,4 +88,42 @@ async fn a_member_that_never_answers_stays_suspect_and_is_still_offered() {
     tokio::time::sleep(Duration::from_secs(20)).await;
     assert_eq!(state(&world.pool), State::Suspect);
     assert!(world.pool.status().active.is_some());
+}
+
+/// Alive, and unable to answer now.
+#[derive(Debug)]
+struct Unable;
+impl std::fmt::Display for Unable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("unable")
+    }
+}
+impl Classify for Unable {
+    fn reach(&self) -> Reach {
+        Reach::Unable
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_began_just_before_the_deadline_blames_nobody() {
+    let world = world(Duration::ZERO, 0);
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let began = tokio::time::Instant::now();
+    let mut last = Duration::ZERO;
+    let options = CallOptions::READ.within(Duration::from_millis(260));
+    let answer: Result<(), _> = world
+        .pool
+        .call(options, |_| {
+            last = began.elapsed();
+            async move {
+                if began.elapsed() < Duration::from_millis(245) {
+                    return Err(Unable);
+                }
+                std::future::pending().await
+            }
+        })
+        .await;
+    assert!(matches!(answer, Err(CallError::NoAnswer { .. })), "{answer:?}");
+    assert!(last >= Duration::from_millis(245), "one was under way at the deadline, since {last:?}");
+    assert_eq!(state(&world.pool), State::Up);
 }

@@ -165,9 +165,13 @@ impl<D: Dial> Waiting<'_, D> {
     }
 
     /// Dropped at the deadline: the member left the call unanswered. Before, the caller left, or
-    /// another member was quicker; and much later our own timer was slow: neither says anything.
+    /// another member was quicker; much later our own timer was slow; and an attempt that began just
+    /// before the deadline had no time to be answered: none of these says anything.
     fn is_unanswered_at_deadline(&self) -> bool {
-        Instant::now() >= self.deadline && !is_late_for(self.deadline)
+        let had_time = || self.shared.now().since(self.started) >= self.shared.options.heartbeat;
+        Instant::now() >= self.deadline
+            && !is_late_for(self.deadline)
+            && (self.marks.is_overdue() || had_time())
     }
 }
 

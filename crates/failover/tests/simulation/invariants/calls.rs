@@ -1,0 +1,240 @@
+//! What must hold for calls: they do not fail, they take effect once, they are answered soon.
+
+use std::collections::BTreeMap;
+
+use evergate_failover::engine::State;
+use evergate_failover::shell::CallKind;
+
+use super::{Invariant, Run, Violation};
+use crate::Ms;
+use crate::caller::options;
+use crate::faults::{Fault, Spell};
+use crate::record::{Asked, Done, End, Entry, Known, MOST};
+
+/// One call from its beginning to its end.
+#[derive(Debug)]
+pub struct Story {
+    caller: usize,
+    call: usize,
+    kind: CallKind,
+    at: Ms,
+    done: Option<(Ms, Done)>,
+    attempts: Vec<Attempt>,
+}
+
+#[derive(Debug)]
+struct Attempt {
+    member: usize,
+    at: Ms,
+    end: Option<(Ms, End)>,
+    /// What the caller knew when it last chose that member.
+    known: [Known; MOST],
+}
+
+impl Attempt {
+    fn waits_at(&self, at: Ms) -> bool {
+        self.at <= at && self.end.is_none_or(|(ended, _)| ended > at)
+    }
+}
+
+impl Story {
+    /// Whether it may be made again at any time.
+    fn is_repeatable(&self) -> bool {
+        self.kind != CallKind::Once
+    }
+    fn patience(&self) -> Ms {
+        options(self.kind).patience.map_or(0, |patience| u64::try_from(patience.as_millis()).unwrap())
+    }
+    fn violates(&self, invariant: Invariant, what: &str) -> Violation {
+        Violation {
+            invariant,
+            at: self.done.map_or(self.at, |(at, _)| at),
+            what: format!("{what}: {self:?}"),
+        }
+    }
+}
+
+pub fn stories(run: &Run<'_>) -> Vec<Story> {
+    let mut stories = BTreeMap::new();
+    let mut knew = vec![[[Known { state: State::Up, is_held: false }; MOST]; MOST]; run.shape.callers];
+    for (at, entry) in run.entries {
+        match *entry {
+            Entry::Called { caller, call, kind } => {
+                let story = Story { caller, call, kind, at: *at, done: None, attempts: Vec::new() };
+                stories.insert(call, story);
+            }
+            Entry::Picked { caller, member, known, .. } => knew[caller][member] = known,
+            Entry::Asked { caller, member, asked: Asked::Call(call, _) } => {
+                let attempt = Attempt { member, at: *at, end: None, known: knew[caller][member] };
+                stories.get_mut(&call).unwrap().attempts.push(attempt);
+            }
+            Entry::Ended { asked: Asked::Call(call, number), end, .. } => {
+                stories.get_mut(&call).unwrap().attempts[number].end = Some((*at, end));
+            }
+            Entry::Done { call, done, .. } => stories.get_mut(&call).unwrap().done = Some((*at, done)),
+            _ => {}
+        }
+    }
+    stories.into_values().collect()
+}
+
+/// What a call needs beside its patience: a dial, the way there and back, the wait after all were
+/// tried.
+const SLACK: Ms = 200;
+/// The budget's window: what exceeds it waits for the next.
+const WINDOW: Ms = 1_000;
+
+/// How long a member must be good for a call to be answered by it, whatever the others do: the
+/// patience with each of them. More than one silent member, or one that is only slow, may cost more
+/// second questions than the budget has at once.
+fn needed(run: &Run<'_>, story: &Story) -> Ms {
+    let ended = story.done.map_or(story.at, |(at, _)| at);
+    let near = |m: usize| {
+        let troubles = run.troubles(story.caller, m);
+        troubles.filter(|(_, from, to)| *from <= ended && story.at <= to + WINDOW).map(|(spell, ..)| spell)
+    };
+    let members = || 0..run.shape.members;
+    let troubled = members().filter(|m| near(*m).next().is_some()).count();
+    let is_slow = members().any(|m| near(m).any(Spell::outlasts_itself));
+    let others = u64::try_from(run.shape.members).unwrap() - 1;
+    let paced = if troubled > 1 || is_slow { WINDOW } else { 0 };
+    others * story.patience() + SLACK + paced
+}
+
+pub fn no_call_fails(run: &Run<'_>, stories: &[Story]) -> Vec<Violation> {
+    let failed = |story: &&Story| {
+        let Some((ended, done)) = story.done else { return false };
+        let was_sent =
+            || story.attempts.iter().any(|attempt| attempt.end.is_none_or(|(_, end)| end != End::Unsent));
+        match done {
+            Done::Answered(_) => return false,
+            Done::Error => return true,
+            Done::Lost if story.is_repeatable() => return true,
+            Done::Lost => return !was_sent(),
+            Done::NoAnswer if !story.is_repeatable() && was_sent() => return false,
+            Done::NoAnswer => {}
+        }
+        let from = ended.saturating_sub(needed(run, story));
+        let is_good = |m| run.is_good(story.caller, m, from, ended) && !has_had_its_turn(run, story, m);
+        (0..run.shape.members).any(is_good)
+    };
+    let failed = stories.iter().filter(failed);
+    failed.map(|story| story.violates(Invariant::NoCallFails, "a call failed")).collect()
+}
+
+/// A call that was refused for load is not made again and again; one that was made while the member
+/// was slow, or that was lost on a connection that stands, waits.
+fn has_had_its_turn(run: &Run<'_>, story: &Story, member: usize) -> bool {
+    let waits_on = |at: Ms| {
+        let mut troubles = run.troubles(story.caller, member).filter(|(spell, ..)| spell.outlasts_itself());
+        troubles.any(|(_, from, to)| from <= at && at <= to)
+    };
+    story.attempts.iter().filter(|attempt| attempt.member == member).any(|attempt| match attempt.end {
+        Some((_, End::Busy)) => true,
+        Some((_, End::Left)) | None => waits_on(attempt.at),
+        Some(_) => false,
+    })
+}
+
+pub fn writes_once(run: &Run<'_>, stories: &[Story]) -> Vec<Violation> {
+    let mut effects: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
+    for (_, entry) in run.entries {
+        if let Entry::Took { call, outcome, .. } = entry {
+            effects.entry(*call).or_default().push(*outcome);
+        }
+    }
+    let mut found = Vec::new();
+    for story in stories.iter().filter(|story| story.kind != CallKind::Read) {
+        let effects = effects.get(&story.call).map_or(&[][..], Vec::as_slice);
+        if effects.len() > 1 {
+            found.push(story.violates(Invariant::WritesOnce, &format!("{} effects", effects.len())));
+        }
+        if let Some((_, Done::Answered(outcome))) = story.done
+            && effects.first() != Some(&outcome)
+        {
+            found.push(story.violates(Invariant::WritesOnce, &format!("the effect was {effects:?}")));
+        }
+    }
+    found
+}
+
+pub fn recovery_bounded(run: &Run<'_>, stories: &[Story]) -> Vec<Violation> {
+    let is_late = |story: &&Story| {
+        let Some((ended, Done::Answered(_))) = story.done else { return false };
+        story.is_repeatable()
+            && ended - story.at > needed(run, story)
+            && run.somebody_is_good(story.caller, story.at, ended).is_some()
+    };
+    let late = stories.iter().filter(is_late);
+    late.map(|story| story.violates(Invariant::RecoveryBounded, "answered late")).collect()
+}
+
+/// Second questions beside a first whose member was not under suspicion: one in twenty calls, or as
+/// many as there are calls in flight, or ten. Any second touches two of the budget's windows.
+pub fn budget_kept(run: &Run<'_>, stories: &[Story]) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for caller in 0..run.shape.callers {
+        let own: Vec<&Story> = stories.iter().filter(|story| story.caller == caller).collect();
+        let mut hedges: Vec<Ms> = own.iter().flat_map(|story| hedges(run, story)).collect();
+        hedges.sort_unstable();
+        for (first, at) in hedges.iter().enumerate() {
+            let inside = hedges.iter().skip(first).take_while(|other| **other < at + WINDOW).count();
+            // Most seconds are well within what a window allows anyway.
+            if inside > 20 && inside > 2 * allowed(&own, *at) {
+                let what = format!("{inside} hedges, not {}", 2 * allowed(&own, *at));
+                found.push(Violation { invariant: Invariant::BudgetKept, at: *at, what });
+            }
+        }
+    }
+    found
+}
+
+/// How many hedges a window near that moment allows.
+fn allowed(stories: &[&Story], at: Ms) -> usize {
+    let near = (at.saturating_sub(2 * WINDOW), at + WINDOW);
+    let ended = |story: &Story| story.done.map_or(Ms::MAX, |(ended, _)| ended);
+    let is_near = |story: &&&Story| story.at < near.1 && ended(story) >= near.0;
+    let calls: Vec<_> = stories.iter().filter(is_near).collect();
+    let at_once = |moment| calls.iter().filter(|story| story.at <= moment && moment <= ended(story)).count();
+    let most = calls.iter().map(|story| at_once(story.at)).max().unwrap_or(0);
+    most.max(calls.len() / 20).max(10)
+}
+
+/// When a read was asked once more while it waited at members that were up.
+fn hedges(run: &Run<'_>, story: &Story) -> Vec<Ms> {
+    let is_hedge = |next: &&Attempt| {
+        let waits = |other: &&Attempt| other.at < next.at && other.waits_at(next.at);
+        let mut waiting = story.attempts.iter().filter(waits).peekable();
+        let is_up = |other: &Attempt| next.known[other.member].state == State::Up;
+        waiting.peek().is_some()
+            && waiting.all(|other| is_up(other) && may_answer(run, story, other, next.at))
+    };
+    let is_read = story.kind == CallKind::Read;
+    story.attempts.iter().filter(|next| is_read && is_hedge(next)).map(|next| next.at).collect()
+}
+
+/// Whether nothing made an attempt's member silent, or its connection lead nowhere, until then.
+fn may_answer(run: &Run<'_>, story: &Story, attempt: &Attempt, until: Ms) -> bool {
+    let is_silent =
+        |spell: &Spell| spell.is_blame() && !matches!(spell.fault, Fault::Slow { beats: false, .. });
+    let mut silences = run.troubles(story.caller, attempt.member).filter(|(spell, ..)| is_silent(spell));
+    silences.all(|(_, from, to)| until < from || to < attempt.at)
+}
+
+/// Once a member said that it is busy, nobody else is asked while one that is well may answer.
+pub fn busy_is_not_hedged(run: &Run<'_>, stories: &[Story]) -> Vec<Violation> {
+    let is_hedged = |story: &&Story| {
+        let is_busy = |attempt: &&Attempt| attempt.end.is_some_and(|(_, end)| end == End::Busy);
+        let Some((busy, _)) = story.attempts.iter().find(is_busy).and_then(|attempt| attempt.end) else {
+            return false;
+        };
+        let mut later = story.attempts.iter().filter(|attempt| attempt.at > busy);
+        later.any(|next| {
+            let waits = |other: &Attempt| other.at < next.at && other.waits_at(next.at);
+            story.attempts.iter().any(|other| waits(other) && may_answer(run, story, other, next.at))
+        })
+    };
+    let reads = stories.iter().filter(|story| story.kind == CallKind::Read);
+    let hedged = reads.filter(is_hedged);
+    hedged.map(|story| story.violates(Invariant::BusyIsNotHedged, "hedged after busy")).collect()
+}

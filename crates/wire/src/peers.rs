@@ -72,7 +72,7 @@ impl PeerError {
 /// A gRPC answer other than OK, which knows whether it is an answer at all.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {}", .0.code(), .0.message())]
-struct NotOk(Box<Status>);
+pub struct NotOk(pub Box<Status>);
 
 impl Classify for NotOk {
     fn reach(&self) -> Reach {

@@ -36,6 +36,10 @@ fn engine(mode: Mode) -> Engine {
 #[derive(Debug, Clone)]
 enum Happening {
     Call(usize, Option<Failure>),
+    /// A call that was overdue, after so many milliseconds, and how it ended then.
+    Overdue(usize, u64, Late),
+    /// Listed anew, as it was.
+    Listed,
     Beat(usize),
     Miss(usize, bool),
     Broken(usize, Failure),
@@ -43,7 +47,17 @@ enum Happening {
     Pause(u64),
 }
 
+/// How an overdue call ended.
+#[derive(Debug, Clone, Copy)]
+enum Late {
+    Answered,
+    /// Another member was quicker.
+    Abandoned,
+    TimedOut,
+}
+
 fn happening() -> impl Strategy<Value = Happening> {
+    let late = prop_oneof![Just(Late::Answered), Just(Late::Abandoned), Just(Late::TimedOut)];
     let failure = prop_oneof![
         Just(Failure::Refused),
         Just(Failure::Reset),
@@ -53,6 +67,8 @@ fn happening() -> impl Strategy<Value = Happening> {
     let broken = prop_oneof![Just(Failure::Refused), Just(Failure::Reset)];
     prop_oneof![
         (0..MEMBERS, proptest::option::of(failure)).prop_map(|(m, f)| Happening::Call(m, f)),
+        (0..MEMBERS, 100_u64..2_000, late).prop_map(|(m, ms, late)| Happening::Overdue(m, ms, late)),
+        Just(Happening::Listed),
         (0..MEMBERS).prop_map(Happening::Beat),
         (0..MEMBERS, any::<bool>()).prop_map(|(m, late)| Happening::Miss(m, late)),
         (0..MEMBERS, broken).prop_map(|(m, f)| Happening::Broken(m, f)),
@@ -73,6 +89,19 @@ fn play(engine: &mut Engine, happenings: &[Happening]) -> (Vec<Command>, Timesta
             Happening::Call(m, Some(failure)) => {
                 vec![Event::Started { member: id(m) }, Event::Failed { member: id(m), started, failure }]
             }
+            Happening::Overdue(m, ms, late) => {
+                commands.extend(engine.handle(Event::Started { member: id(m) }, now));
+                let overdue = Event::Overdue { member: id(m), started };
+                commands.extend(engine.handle(overdue, now.plus(Duration::from_millis(ms.min(150)))));
+                now = now.plus(Duration::from_millis(ms));
+                let failure = Failure::TimedOut;
+                vec![match late {
+                    Late::Answered => Event::AnsweredLate { member: id(m), started },
+                    Late::Abandoned => Event::Abandoned { member: id(m) },
+                    Late::TimedOut => Event::Failed { member: id(m), started, failure },
+                }]
+            }
+            Happening::Listed => vec![Event::Configured { members: members(), mode: engine.mode() }],
             Happening::Beat(m) => vec![Event::HeartbeatAnswered { member: id(m), started }],
             Happening::Miss(m, watcher_late) => vec![Event::HeartbeatMissed { member: id(m), watcher_late }],
             Happening::Broken(m, failure) => {
@@ -132,6 +161,57 @@ proptest! {
         ];
         prop_assert_eq!(before, states(&engine));
         prop_assert!(told.iter().all(Vec::is_empty));
+    }
+
+    #[test]
+    fn nobody_is_preferred_while_it_is_held_if_another_is_not(
+        happenings in vec(happening(), 0..80), random: u64, balance: bool,
+    ) {
+        let mut engine = engine(if balance { Mode::Balance } else { Mode::Failover });
+        let (_, now) = play(&mut engine, &happenings);
+        let candidates = engine.status(now).candidates;
+        let is_free = |id: &MemberId| {
+            candidates.iter().any(|c| c.instance == *id && c.state == State::Up && c.held_until.is_none())
+        };
+        let picked = engine.pick(&[], random, now).unwrap();
+        prop_assert_eq!(is_free(&picked), (0..MEMBERS).any(|m| is_free(&id(m))), "{} of {:?}", picked, candidates);
+    }
+
+    #[test]
+    fn overdue_calls_at_a_member_that_answers_heartbeats_make_it_at_most_slow(
+        overdue in vec((0..MEMBERS, 0_u64..2_000), 0..60),
+    ) {
+        let mut engine = engine(Mode::Failover);
+        let mut now = Timestamp::from_seconds(1);
+        for (m, age) in overdue {
+            now = now.plus(Duration::from_millis(250));
+            for each in 0..MEMBERS {
+                engine.handle(Event::HeartbeatAnswered { member: id(each), started: now }, now);
+            }
+            let started = now.minus(Duration::from_millis(age));
+            engine.handle(Event::Started { member: id(m) }, started);
+            engine.handle(Event::Overdue { member: id(m), started }, now);
+            engine.handle(Event::AnsweredLate { member: id(m), started }, now);
+        }
+        prop_assert_eq!(states(&engine), vec![State::Up; MEMBERS]);
+        prop_assert!(engine.status(now).active.is_some());
+    }
+
+    #[test]
+    fn what_is_abandoned_or_listed_anew_says_nothing_of_anybody(
+        happenings in vec(happening(), 0..80), m in 0..MEMBERS,
+    ) {
+        let mut engine = engine(Mode::Failover);
+        let (_, now) = play(&mut engine, &happenings);
+        let before = engine.status(now);
+        let told = [
+            engine.handle(Event::Started { member: id(m) }, now),
+            engine.handle(Event::Abandoned { member: id(m) }, now),
+            engine.handle(Event::Configured { members: members(), mode: Mode::Failover }, now),
+        ];
+        prop_assert_eq!(before, engine.status(now));
+        prop_assert!(told.iter().all(Vec::is_empty), "{:?}", told);
+        prop_assert_eq!(engine.in_flight(), 0);
     }
 
     #[test]

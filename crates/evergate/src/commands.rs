@@ -2,9 +2,10 @@
 
 mod api_token;
 mod audit;
+mod bootstrap;
 mod config;
 mod database;
-mod drill;
+pub(crate) mod drill;
 mod group;
 mod instance;
 mod keys;
@@ -40,11 +41,13 @@ pub enum OperatorCommand {
     Keys(keys::KeysArguments),
     /// Drain, resume and restart instances
     Instance(instance::InstanceArguments),
+    /// Make a new bootstrap file for an instance
+    Bootstrap(bootstrap::BootstrapArguments),
     /// Read and verify the audit log
     Audit(audit::AuditArguments),
     /// Check the database of the local installation, or bring it up to this program
     Database(database::DatabaseArguments),
-    /// Kill the instance that serves, under load, and count what that costs
+    /// Kill or stop the instance that serves, under load, and count what that costs
     Drill(drill::DrillArguments),
 }
 
@@ -64,6 +67,7 @@ pub async fn run(command: OperatorCommand) -> anyhow::Result<()> {
         OperatorCommand::ApiToken(arguments) => api_token::api_token(&arguments).await,
         OperatorCommand::Keys(arguments) => keys::keys(&arguments).await,
         OperatorCommand::Instance(arguments) => instance::instance(&arguments).await,
+        OperatorCommand::Bootstrap(arguments) => bootstrap::bootstrap(&arguments).await,
         OperatorCommand::Audit(arguments) => audit::audit(&arguments).await,
         OperatorCommand::Database(arguments) => database::database(&arguments).await,
         OperatorCommand::Drill(arguments) => drill::drill(&arguments).await,

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::api_client::Target;
 use crate::output;
+use crate::up::{RunningInstance, Up};
 
 /// The arguments of `evergate status`.
 #[derive(Debug, Args)]
@@ -32,7 +33,7 @@ pub(super) async fn status(arguments: &StatusArguments) -> anyhow::Result<()> {
             output::print(CLEAR)?;
         }
         match answer {
-            Ok(answer) => arguments.target.show(&answer, for_people)?,
+            Ok(answer) => arguments.target.show(&with_restarts(answer, &arguments.target), for_people)?,
             // While it is watched, an installation may well be away for a moment.
             Err(error) if arguments.watch => output::print(&format!("{error}"))?,
             Err(error) => return Err(error.into()),
@@ -45,6 +46,44 @@ pub(super) async fn status(arguments: &StatusArguments) -> anyhow::Result<()> {
             _ = tokio::signal::ctrl_c() => return Ok(()),
         }
     }
+}
+
+/// The status with what the supervisor of this machine knows besides: how often each process was
+/// started, and how often it was killed because it hung.
+fn with_restarts(mut answer: Value, target: &Target) -> Value {
+    if let Some(running) = target.server.is_empty().then(|| Up::read(&target.data).ok()).flatten() {
+        add_restarts(&mut answer, &running.instances);
+    }
+    answer
+}
+
+fn add_restarts(answer: &mut Value, running: &[RunningInstance]) {
+    let instances = answer.get_mut("instances").and_then(Value::as_array_mut).into_iter().flatten();
+    for instance in instances.filter_map(Value::as_object_mut) {
+        let known = running.iter().find(|known| instance.get("name") == Some(&known.name.as_str().into()));
+        if let Some(known) = known {
+            instance.insert("starts".to_owned(), known.starts.into());
+            instance.insert("kills".to_owned(), known.kills.into());
+            instance.insert("last_kill".to_owned(), known.last_kill.clone().into());
+        }
+    }
+}
+
+/// Those that the supervisor had to kill.
+fn kills(answer: &Value) -> String {
+    let killed =
+        |instance: &&Value| instance.get("kills").and_then(Value::as_u64).is_some_and(|kills| kills > 0);
+    let line = |instance: &Value| {
+        let of = |name| output::field(instance, name);
+        format!(
+            "\n{} was killed by the supervisor, {} in all; last: {}",
+            of("name"),
+            of("kills"),
+            of("last_kill")
+        )
+    };
+    let lines: String = output::items(answer, "instances").iter().filter(killed).map(line).collect();
+    if lines.is_empty() { lines } else { format!("\n{lines}") }
 }
 
 fn for_people(answer: &Value) -> String {
@@ -63,7 +102,7 @@ fn for_people(answer: &Value) -> String {
     let instances = output::list(answer, "instances", &columns);
     let links = output::items(answer, "links").iter().map(link);
     let headings = ["from", "to", "active", "candidates", "failovers", "last"];
-    format!("{instances}\n\n{}", output::table(&headings, links))
+    format!("{instances}\n\n{}{}", output::table(&headings, links), kills(answer))
 }
 
 fn link(link: &Value) -> Vec<String> {
@@ -103,5 +142,22 @@ mod tests {
         let text = for_people(&answer);
         assert!(text.contains("policy1 down, policy2 up"), "{text}");
         assert!(text.contains("refused, 3 ms, 1970-01-01T00:00:00.000Z"), "{text}");
+    }
+
+    #[test]
+    fn who_was_killed_by_the_supervisor_is_told() {
+        let mut answer = json!({ "instances": [{ "name": "policy1" }, { "name": "policy2" }], "links": [] });
+        let running = |name: &str, kills: u64| {
+            let running = json!({ "name": name, "service": "policy", "priority": 1, "pid": 1, "address": "",
+                                  "operations": "", "starts": 2, "kills": kills, "last_kill": "silent for 30s" });
+            serde_json::from_value(running).unwrap()
+        };
+        add_restarts(&mut answer, &[running("policy1", 1), running("policy2", 0)]);
+        let text = for_people(&answer);
+        assert!(
+            text.ends_with("\n\npolicy1 was killed by the supervisor, 1 in all; last: silent for 30s"),
+            "{text}"
+        );
+        assert_eq!(answer["instances"][1]["starts"], 2);
     }
 }

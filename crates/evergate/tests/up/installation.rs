@@ -46,21 +46,23 @@ impl Installation {
     }
 
     pub fn command(&self) -> Command {
-        let mut command = evergate(&["up"]);
-        command.arg("--data").arg(self.data()).arg("--listen-base").arg(self.base.to_string());
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_evergate")))
+    }
+
+    /// `up`, run by another file.
+    pub fn command_of(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.arg("up").arg("--data").arg(self.data()).arg("--listen-base").arg(self.base.to_string());
         command
     }
 
     pub fn spawn(&self, arguments: &[&str]) -> Running<'_> {
+        self.spawn_of(self.command().args(arguments))
+    }
+
+    pub fn spawn_of(&self, command: &mut Command) -> Running<'_> {
         let log = std::fs::File::create(self.root.path().join("up.log")).unwrap();
-        let supervisor = self
-            .command()
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let supervisor = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         Running { installation: self, supervisor }
     }
 
@@ -129,11 +131,27 @@ impl Running<'_> {
         (up["supervisor"] == self.pid()).then_some(up)
     }
 
-    pub fn pid_of(&self, instance: &str) -> i32 {
+    /// What `up.json` says of an instance.
+    pub fn instance(&self, name: &str) -> Value {
         let up = self.up_file().expect("it is up");
         let instances = up["instances"].as_array().unwrap().clone();
-        let found = instances.into_iter().find(|one| one["name"] == instance).expect("such an instance");
-        i32::try_from(found["pid"].as_i64().unwrap()).unwrap()
+        instances.into_iter().find(|one| one["name"] == name).expect("such an instance")
+    }
+
+    pub fn pid_of(&self, instance: &str) -> i32 {
+        i32::try_from(self.instance(instance)["pid"].as_i64().unwrap()).unwrap()
+    }
+
+    /// Sends a signal to an instance.
+    pub fn strike(&self, instance: &str, signal: Signal) {
+        kill(Pid::from_raw(self.pid_of(instance)), signal).unwrap();
+    }
+
+    /// Runs a command on it; what it prints.
+    pub fn told(&self, arguments: &[&str]) -> String {
+        let output = evergate(arguments).arg("--data").arg(self.installation.data()).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// Ends the supervisor alone, as a crash does.

@@ -69,3 +69,46 @@ fn the_demo_and_the_logs_are_shown() {
     assert!(String::from_utf8_lossy(&logs.stdout).contains("\"starting\""));
     running.end(Signal::SIGTERM);
 }
+
+#[test]
+fn removing_the_demo_ends_its_servers() {
+    let installation = Installation::new();
+    let running = installation.start();
+    let servers = running.up_file().unwrap()["demo"].as_array().unwrap().len();
+    let processes = installation.processes().len();
+    assert_eq!(servers, 2);
+    let told = running.told(&["demo", "remove"]);
+    assert!(told.contains("servers are removed"), "{told}");
+    wait("up.json without a demo", || {
+        running
+            .up_file()
+            .is_some_and(|up| up["demo"].as_array().unwrap().is_empty() && up["url"] == up["portal"])
+    });
+    wait("the servers to be gone", || installation.processes().len() == processes - servers);
+    running.end(Signal::SIGTERM);
+}
+
+#[test]
+fn a_bootstrap_file_is_written_for_its_owner_alone_and_nothing_is_overwritten() {
+    let installation = Installation::new();
+    let running = installation.start();
+    let file = installation.data().with_file_name("policy2.json");
+    let path = file.to_str().unwrap();
+    running.told(&["bootstrap", "policy2", "-o", path]);
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    let written = read(&file);
+    let bootstrap: serde_json::Value = serde_json::from_slice(&written).unwrap();
+    assert_eq!((&bootstrap["instance"], &bootstrap["service"]), (&"policy2".into(), &"policy".into()));
+
+    let again = || {
+        evergate(&["bootstrap", "policy2", "-o", path, "--data"]).arg(installation.data()).output().unwrap()
+    };
+    assert!(String::from_utf8_lossy(&again().stderr).contains("is there already"));
+    assert_eq!(read(&file), written);
+    std::fs::remove_file(&file).unwrap();
+    let unknown =
+        evergate(&["bootstrap", "policy9", "-o", path, "--data"]).arg(installation.data()).output().unwrap();
+    assert!(!unknown.status.success() && !file.exists(), "{unknown:?}");
+    running.end(Signal::SIGTERM);
+}

@@ -12,7 +12,9 @@
 )]
 
 mod backups;
+mod hangs;
 mod installation;
 mod lives;
 mod refusals;
+mod restarts;
 mod survives;

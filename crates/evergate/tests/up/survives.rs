@@ -14,6 +14,8 @@ fn orphans_of_a_killed_supervisor_are_ended_and_nobody_else() {
     let installation = Installation::new();
     let running = installation.start();
     let (orphan, up) = (running.pid_of("policy1"), running.up_file().unwrap());
+    // As a drill leaves it that was killed together with the supervisor.
+    running.strike("distribution1", Signal::SIGSTOP);
     running.crash();
     let orphans = installation.processes();
     assert!(orphans.contains(&orphan), "the instances go on without their supervisor");

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::bail;
-use evergate_cluster::api_client::{ApiClient, segment};
+use anyhow::{Context, bail};
+use evergate_cluster::api_client::{ApiClient, ApiError, segment};
+use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -11,7 +12,9 @@ use crate::api_client::Target;
 use crate::output::{field, items};
 
 const LOOK: Duration = Duration::from_millis(200);
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
+/// A caller looks at each of its peers so often that after this it has seen the new process.
+const SEEN_AFTER: i64 = 500;
 
 /// Restarts an instance, or all of them: those first that nobody prefers at the moment, so that each
 /// service moves once.
@@ -37,7 +40,7 @@ pub(super) async fn restart(target: &Target, client: &ApiClient, only: Option<&s
 
 async fn one(client: &ApiClient, name: &str, pid: &str) -> anyhow::Result<Duration> {
     let began = Instant::now();
-    client.post(&format!("/instances/{}/restart", segment(name)), &json!({})).await?;
+    ask(client, name, began).await?;
     let mut last = String::from("nothing was heard of it");
     while began.elapsed() < LIMIT {
         sleep(LOOK).await;
@@ -51,10 +54,30 @@ async fn one(client: &ApiClient, name: &str, pid: &str) -> anyhow::Result<Durati
     bail!("{name} did not come back within {} s: {last}", LIMIT.as_secs())
 }
 
+/// Asks for the restart, again and again while nobody can take it: the database may be locked, or
+/// administration be moving. To ask twice is to ask once.
+async fn ask(client: &ApiClient, name: &str, began: Instant) -> anyhow::Result<()> {
+    let path = format!("/instances/{}/restart", segment(name));
+    loop {
+        match client.post(&path, &json!({})).await {
+            Ok(_) => return Ok(()),
+            Err(error) if began.elapsed() < LIMIT && is_passing(&error) => sleep(LOOK).await,
+            Err(error) => return Err(error).with_context(|| format!("{name} was not asked to restart")),
+        }
+    }
+}
+
+fn is_passing(error: &ApiError) -> bool {
+    error.is(StatusCode::SERVICE_UNAVAILABLE) || matches!(error, ApiError::Unreachable { .. })
+}
+
 /// Why the instance's next process is not yet in everybody's service; `None` if it is.
+///
+/// What a caller said before the new process was there may be of the old one: only what it says
+/// afterwards counts.
 fn unready(status: &Value, name: &str, pid_before: &str) -> Option<String> {
-    let Some(instance) = items(status, "instances").iter().find(|instance| field(instance, "name") == name)
-    else {
+    let instances = items(status, "instances");
+    let Some(instance) = instances.iter().find(|instance| field(instance, "name") == name) else {
         return Some("it is not listed any more".to_owned());
     };
     if field(instance, "pid") == pid_before {
@@ -64,14 +87,25 @@ fn unready(status: &Value, name: &str, pid_before: &str) -> Option<String> {
     if !matches!(state.as_str(), "ready" | "degraded") {
         return Some(format!("it is {state}"));
     }
-    let doubts = |link: &&Value| {
-        let candidates = link.get("candidates").map_or(&[][..], |candidates| items(candidates, ""));
-        candidates
-            .iter()
-            .any(|candidate| field(candidate, "instance") == name && field(candidate, "state") != "up")
+    let seen_from = number(instance, "since").unwrap_or_default() + SEEN_AFTER;
+    let heard_at = |caller: &str| {
+        let caller = instances.iter().find(|instance| field(instance, "name") == caller)?;
+        number(caller, "heard_at")
     };
-    let doubter = items(status, "links").iter().find(doubts)?;
-    Some(format!("{} does not yet take it to be up", field(doubter, "from")))
+    items(status, "links").iter().find_map(|link| {
+        let candidates = items(link.get("candidates")?, "");
+        let candidate = candidates.iter().find(|candidate| field(candidate, "instance") == name)?;
+        let caller = field(link, "from");
+        if heard_at(&caller).is_none_or(|heard_at| heard_at < seen_from) {
+            return Some(format!("{caller} has not told yet what it thinks of it"));
+        }
+        let is_up = field(candidate, "state") == "up";
+        (!is_up).then(|| format!("{caller} does not yet take it to be up"))
+    })
+}
+
+fn number(object: &Value, name: &str) -> Option<i64> {
+    object.get(name).and_then(Value::as_i64)
 }
 
 fn is(object: &Value, name: &str) -> bool {
@@ -82,17 +116,26 @@ fn is(object: &Value, name: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn status(pid: u32, state: &str, candidate: &str, heard_at: i64) -> Value {
+        json!({ "instances": [
+                    { "name": "policy1", "pid": pid, "state": state, "since": 10_000 },
+                    { "name": "access-point1", "pid": 9, "state": "ready", "heard_at": heard_at }],
+                "links": [{ "from": "access-point1", "candidates": [{ "instance": "policy1", "state": candidate }] }] })
+    }
+
     #[test]
     fn an_instance_is_back_when_its_new_process_is_up_for_everybody() {
-        let status = |pid: u32, state: &str, candidate: &str| {
-            json!({ "instances": [{ "name": "policy1", "pid": pid, "state": state }],
-                    "links": [{ "from": "access-point1", "candidates": [{ "instance": "policy1", "state": candidate }] }] })
-        };
         let told = |status: Value| unready(&status, "policy1", "7").unwrap_or_default();
-        assert!(told(status(7, "ready", "up")).contains("still"));
-        assert!(told(status(8, "starting", "up")).contains("starting"));
-        assert!(told(status(8, "ready", "down")).contains("access-point1"));
-        assert_eq!(unready(&status(8, "ready", "up"), "policy1", "7"), None);
+        assert!(told(status(7, "ready", "up", 11_000)).contains("still"));
+        assert!(told(status(8, "starting", "up", 11_000)).contains("starting"));
+        assert!(told(status(8, "ready", "down", 11_000)).contains("access-point1"));
+        assert_eq!(unready(&status(8, "ready", "up", 11_000), "policy1", "7"), None);
         assert!(unready(&json!({ "instances": [] }), "policy1", "7").is_some());
+    }
+
+    #[test]
+    fn what_a_caller_said_before_the_new_process_was_there_does_not_count() {
+        let early = status(8, "ready", "up", 10_100);
+        assert!(unready(&early, "policy1", "7").unwrap().contains("has not told yet"));
     }
 }

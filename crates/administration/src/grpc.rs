@@ -75,7 +75,8 @@ impl Administration for Grpc {
         }
         let wish = wish_for(&self.0, &report);
         self.0.statuses.put(report, self.0.now());
-        Ok(Response::new(ReportStatusReply { wish: wish.into() }))
+        let applied = self.0.statuses.applied_by_all();
+        Ok(Response::new(ReportStatusReply { wish: wish.into(), applied }))
     }
 }
 

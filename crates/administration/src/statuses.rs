@@ -2,6 +2,7 @@
 //! second, so that every administration instance can show all.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,18 +18,36 @@ pub(crate) const SILENCE: Duration = Duration::from_millis(3500);
 
 /// The reports that came to this instance and are not written yet.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Statuses(Arc<Mutex<BTreeMap<Name, InstanceReport>>>);
+pub(crate) struct Statuses {
+    unwritten: Arc<Mutex<BTreeMap<Name, InstanceReport>>>,
+    applied_by_all: Arc<AtomicU64>,
+}
 
 impl Statuses {
     /// Takes a report; `now` is when it came, by our own clock.
     pub(crate) fn put(&self, report: InstanceReport, now: Timestamp) {
         let report = InstanceReport { at: now, ..report };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(report.instance.clone(), report);
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).insert(report.instance.clone(), report);
+    }
+
+    /// The snapshot revision that every instance has applied which was heard of lately, as it was at
+    /// the last [`Statuses::look`]; 0 before.
+    pub(crate) fn applied_by_all(&self) -> u64 {
+        self.applied_by_all.load(Ordering::Relaxed)
+    }
+
+    /// Looks how far all instances are.
+    pub(crate) async fn look(&self, store: &Store, now: Timestamp) -> Result<(), StoreError> {
+        let reports = latest(&mut *store.read().await?, now).await?;
+        let heard_of = reports.values().filter(|report| report.state != InstanceState::Silent);
+        let applied = heard_of.map(|report| report.revision).min().unwrap_or(0);
+        self.applied_by_all.store(applied, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Writes what came since the last time.
     pub(crate) async fn write(&self, store: &Store) -> Result<(), StoreError> {
-        let reports = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let reports = std::mem::take(&mut *self.unwritten.lock().unwrap_or_else(PoisonError::into_inner));
         if reports.is_empty() {
             return Ok(());
         }

@@ -66,6 +66,10 @@ async fn report(office: Office) {
         if let Err(error) = office.statuses.write(&office.store).await {
             tracing::warn!(%error, "the instances' reports could not be written");
         }
+        if let Err(error) = office.statuses.look(&office.store, office.now()).await {
+            tracing::debug!(%error, "how far the instances are could not be read");
+        }
+        office.joined.applied.set(office.statuses.applied_by_all());
         evergate_wire::joined::heed(&office.instance, wish).await;
         tokio::time::sleep(statuses::PERIOD).await;
     }

@@ -1,6 +1,7 @@
 //! How an instance joins its installation: its pools, its feed, and the tasks that keep both true.
 //! Every service begins with [`join`].
 
+mod applied;
 mod follower;
 mod renewal;
 mod reporter;
@@ -22,6 +23,8 @@ pub struct Joined {
     pub peers: Peers,
     /// What the status report says besides.
     pub extra: ExtraLinks,
+    /// How far all instances are.
+    pub applied: AppliedByAll,
 }
 
 /// Pools beyond [`Peers`] that the status report shows: an access point's upstream pools.
@@ -57,7 +60,7 @@ impl ExtraLinks {
 pub fn join(instance: &Instance) -> Result<Joined, FeedError> {
     let feed = Feed::open(instance)?;
     let peers = Peers::start(instance);
-    let joined = Joined { feed, peers, extra: ExtraLinks::default() };
+    let joined = Joined { feed, peers, extra: ExtraLinks::default(), applied: AppliedByAll::default() };
     instance.lifecycle.spawn_until_stop("apply topology", follower::follow_topology(joined.clone()));
     if instance.bootstrap.service != evergate_model::Service::Administration {
         instance
@@ -69,5 +72,6 @@ pub fn join(instance: &Instance) -> Result<Joined, FeedError> {
     Ok(joined)
 }
 
+pub use applied::AppliedByAll;
 pub use renewal::{install_stored, renew_by};
 pub use reporter::{describe, heed};

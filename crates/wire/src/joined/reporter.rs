@@ -76,7 +76,10 @@ async fn send(instance: &Instance, joined: &Joined, report: InstanceReport) {
         })
         .await;
     match sent {
-        Ok(reply) => heed(instance, reply.wish()).await,
+        Ok(reply) => {
+            joined.applied.set(reply.applied);
+            heed(instance, reply.wish()).await;
+        }
         Err(error) => tracing::debug!(%error, "the status report was not taken"),
     }
 }

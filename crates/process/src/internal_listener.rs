@@ -33,7 +33,8 @@ pub struct Limits {
     pub headers: Duration,
     /// So many connections at once; the next waits in the kernel's queue.
     pub connections: usize,
-    /// So many requests at once on one connection.
+    /// So many requests at once on one connection; the next wait at the caller, where they cost nothing
+    /// here, and end with its own deadline.
     pub streams: u32,
     /// So many bytes of request headers.
     pub header_bytes: u32,
@@ -47,12 +48,16 @@ impl Default for Limits {
             handshake: Duration::from_secs(5),
             headers: Duration::from_secs(10),
             connections: 1024,
-            streams: 1024,
+            streams: 256,
             header_bytes: 64 * 1024,
             drain: Duration::from_secs(2),
         }
     }
 }
+
+/// So many calls that were given up before they were begun may wait on a connection; with the usual
+/// 20, an instance that wakes from a hang would lose all its connections to its own callers.
+const RESETS: usize = 4096;
 
 /// `GET /heartbeat`, answered 204, or 503 while this instance should be given no work: merge it
 /// before the layers, so that it passes through the same queue as every call.
@@ -183,7 +188,10 @@ impl Server {
             .http2()
             .timer(TokioTimer::new())
             .max_concurrent_streams(self.limits.streams)
+            // Callers are peers: they give up whole bursts of calls when another instance answered first.
+            .max_pending_accept_reset_streams(RESETS)
             .max_header_list_size(self.limits.header_bytes)
+            .max_local_error_reset_streams(RESETS)
             .keep_alive_interval(Duration::from_secs(10))
             .keep_alive_timeout(Duration::from_secs(10));
         builder

@@ -61,6 +61,12 @@ pub enum Command {
     /// The demo application; `up` starts it.
     #[command(hide = true)]
     DemoApplication(demo_application::DemoApplicationArguments),
+    /// A server of the drill's application; `drill` starts it.
+    #[command(hide = true)]
+    DrillApplication(commands::drill::ApplicationArguments),
+    /// Cleans up after a drill that was killed; `drill` starts it.
+    #[command(hide = true)]
+    DrillGuard(commands::drill::GuardArguments),
 }
 
 /// The arguments of every command that works on the local installation.
@@ -86,6 +92,8 @@ pub fn execute(cli: Cli) -> anyhow::Result<()> {
             telemetry::start_logs(&filter(telemetry::DEFAULT_FILTER))?;
             on_one_thread(demo_application::serve(&arguments))
         }
+        Command::DrillApplication(arguments) => on_one_thread(commands::drill::application(&arguments)),
+        Command::DrillGuard(arguments) => on_one_thread(commands::drill::guard(&arguments)),
         Command::Up(arguments) => {
             telemetry::start_logs(&filter("warn"))?;
             on_one_thread(up::up(&arguments, cli.log.as_deref()))

@@ -1,21 +1,16 @@
-//! What the drill needs for its time: a user, a resource, an application behind it, a session.
+//! What the drill needs for its time: users, a resource, an application behind it, a session.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use http::{Request, Response, StatusCode, Uri};
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use http::{Request, StatusCode, Uri};
 use serde_json::json;
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 
 use super::DrillError;
+use super::application::{ANSWER, Server};
 use super::forms;
 use super::visitor::Visitor;
 use crate::api_client::{ApiClient, ApiError};
@@ -32,10 +27,8 @@ pub(super) const VISITORS: u64 = 24;
 pub(super) fn visitor_name(turn: u64) -> String {
     format!("{NAME}-{}", turn % VISITORS)
 }
-/// What the drill's application answers.
-pub(super) const ANSWER: &str = "the drill's application\n";
 
-/// Everything a load needs; the application answers for as long as it lives.
+/// Everything a load needs.
 pub(super) struct Fixture {
     pub(super) data: Running,
     pub(super) client: Arc<LoadClient>,
@@ -47,21 +40,24 @@ pub(super) struct Fixture {
     pub(super) sign_in: Uri,
     pub(super) password: String,
     pub(super) token: String,
-    _application: JoinSet<()>,
 }
 
 impl Fixture {
-    pub(super) async fn make(running: &Running, api: &ApiClient) -> Result<Self, DrillError> {
+    /// Makes everything; the resource leads to these servers.
+    pub(super) async fn make(
+        running: &Running,
+        api: &ApiClient,
+        servers: &[Server],
+    ) -> Result<Self, DrillError> {
         let local_ca = std::fs::read(&running.local_ca)
             .map_err(|source| ApiError::Read { path: running.local_ca.clone(), source })?;
         let door = running.door().ok_or(DrillError::Addresses)?;
         let host = running.host("drill").ok_or(DrillError::Addresses)?;
         let resource: Uri =
             format!("https://{host}:{}/", door.port()).parse().map_err(|_| DrillError::Addresses)?;
-        let (address, application) = application().await.map_err(DrillError::Application)?;
         let password = HEXLOWER.encode(&rand::random::<[u8; 16]>());
         remove(api).await?;
-        add(api, &host, address, &password).await?;
+        add(api, &host, servers, &password).await?;
         let client = Arc::new(LoadClient::new(&local_ca, door)?);
         let (sign_in, cookie) = sign_in(&client, &resource, &password).await?;
         Ok(Self {
@@ -72,19 +68,24 @@ impl Fixture {
             sign_in,
             password,
             token: api.token().expose().clone(),
-            _application: application,
         })
     }
 }
 
-async fn add(api: &ApiClient, host: &str, upstream: SocketAddr, password: &str) -> Result<(), ApiError> {
+/// The two servers of the application.
+pub(super) async fn servers(program: &Path) -> Result<Vec<Server>, DrillError> {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    Ok(vec![Server::start(program, any).await?, Server::start(program, any).await?])
+}
+
+async fn add(api: &ApiClient, host: &str, servers: &[Server], password: &str) -> Result<(), ApiError> {
     api.post("/groups", &json!({ "name": NAME })).await?;
     for name in names() {
         api.post("/users", &json!({ "name": name, "password": password, "groups": [NAME] })).await?;
     }
     let resource = json!({
         "hosts": [host],
-        "upstreams": [format!("http://{upstream}")],
+        "upstreams": servers.iter().map(Server::url).collect::<Vec<_>>(),
         "rule": format!("group(\"{NAME}\") and password"),
         "permit_cache": "0s",
     });
@@ -151,30 +152,4 @@ async fn published(client: &LoadClient, resource: &Uri) -> Result<(), DrillError
         tokio::time::sleep(std::time::Duration::from_millis(25)).await;
     }
     Err(DrillError::SignIn(format!("the resource was not published in time: {last}")))
-}
-
-/// The application behind the resource: one short answer to everything.
-async fn application() -> std::io::Result<(SocketAddr, JoinSet<()>)> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    let mut task = JoinSet::new();
-    task.spawn(async move {
-        let mut connections = JoinSet::new();
-        while let Ok((stream, _)) = listener.accept().await {
-            connections.spawn(async move {
-                let service = service_fn(|_: Request<Incoming>| async {
-                    Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from_static(
-                        ANSWER.as_bytes(),
-                    ))))
-                });
-                if let Err(error) =
-                    http1::Builder::new().serve_connection(TokioIo::new(stream), service).await
-                {
-                    tracing::debug!(%error, "a connection to the drill's application ended");
-                }
-            });
-            while connections.try_join_next().is_some() {}
-        }
-    });
-    Ok((address, task))
 }

@@ -48,17 +48,25 @@ impl Metrics {
         }
     }
 
-    /// Whether this caller takes `instance` to be up; `None` if it does not call it.
-    pub(super) fn holds_up(&self, instance: &str) -> Option<bool> {
-        let of = label("instance", instance);
+    /// Whether this caller takes a member of its pools to be up; `None` if it does not call it.
+    pub(super) fn holds_up(&self, member: &str) -> Option<bool> {
+        let of = label("instance", member);
         let known = self.0.lines().any(|line| line.starts_with("evergate_link_state{") && line.contains(&of));
         known.then(|| self.sum("evergate_link_state", &[of, label("state", "up")]) > 0.0)
     }
 
-    /// How often this caller's calls went (back) to `instance`.
-    pub(super) fn moves_to(&self, instance: &str) -> f64 {
-        self.sum("evergate_failovers_total", &[label("to", instance)])
+    /// How often this caller's calls moved away from a member, and how often to it.
+    pub(super) fn moves(&self, member: &str) -> Moves {
+        let moves = |direction: &str| self.sum("evergate_failovers_total", &[label(direction, member)]);
+        Moves { away: moves("from"), back: moves("to") }
     }
+}
+
+/// How often a caller's calls moved away from a member, and how often (back) to it.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Moves {
+    pub(super) away: f64,
+    pub(super) back: f64,
 }
 
 fn label(name: &str, value: &str) -> String {
@@ -79,7 +87,9 @@ mod tests {
              evergate_decisions_total_more 100\nevergate_plain 2\n\
              evergate_link_state{link=\"policy\",instance=\"policy1\",state=\"up\"} 0\n\
              evergate_link_state{link=\"policy\",instance=\"policy1\",state=\"down\"} 1\n\
-             evergate_link_state{link=\"policy\",instance=\"policy2\",state=\"up\"} 1\n"
+             evergate_link_state{link=\"policy\",instance=\"policy2\",state=\"up\"} 1\n\
+             evergate_failovers_total{link=\"policy\",from=\"policy1\",to=\"policy2\",cause=\"reset\"} 2\n\
+             evergate_failovers_total{link=\"policy\",from=\"policy2\",to=\"policy1\",cause=\"failback\"} 1\n"
                 .to_owned(),
         );
         assert!((metrics.served(Service::Policy) - 3.0).abs() < 0.1);
@@ -88,5 +98,6 @@ mod tests {
         assert_eq!(metrics.holds_up("policy1"), Some(false));
         assert_eq!(metrics.holds_up("policy2"), Some(true));
         assert_eq!(metrics.holds_up("policy3"), None);
+        assert_eq!(metrics.moves("policy1"), Moves { away: 2.0, back: 1.0 });
     }
 }

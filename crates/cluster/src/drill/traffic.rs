@@ -1,4 +1,4 @@
-//! The load for each service: requests that need it, through the doors that users have.
+//! The load for each subject: requests that need it, through the doors that users have.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -8,42 +8,48 @@ use evergate_model::Service;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE};
 use http::{Request, Response, StatusCode, Uri};
 
-use super::fixture::{ANSWER, Fixture, NAME, visitor_name};
+use super::Subject;
+use super::application::ANSWER;
+use super::fixture::{Fixture, NAME, visitor_name};
 use super::forms;
+use super::ledger::Deeds;
 use super::visitor::Visitor;
 use crate::load::{Exchange, LoadClient, Loss, Way};
 
-/// What is sent to `service`, told in words.
-pub(super) const fn described(service: Service) -> &'static str {
-    match service {
-        Service::Policy => "requests that policy decides each time",
-        Service::Authentication => "sign-in pages, every 20th with a whole sign-in",
-        Service::Distribution => "mails accepted",
-        Service::Administration => "API reads, every 10th a write",
-        Service::AccessPoint => "requests, half of them on new connections",
-    }
+/// One turn in so many is a whole sign-in, or fewer: hashing passwords costs cores, and what fits
+/// them is not what a drill asks.
+const SIGN_IN_EVERY: u64 = 20;
+const SIGN_INS_A_SECOND: u32 = 10;
+/// One API call in so many is a write.
+const WRITE_EVERY: u64 = 10;
+
+/// A load, and the count of what it does that must happen once.
+pub(super) struct Work {
+    pub(super) exchange: Arc<Exchange>,
+    pub(super) deeds: Arc<Deeds>,
 }
 
-/// The load that needs `service`.
-pub(super) fn traffic(service: Service, fixture: &Fixture) -> Arc<Exchange> {
-    let client = Arc::clone(&fixture.client);
-    match service {
-        Service::Policy => session_requests(client, fixture, |_| Way::Kept),
-        Service::AccessPoint => {
-            session_requests(
-                client,
-                fixture,
-                |number| {
-                    if number.is_multiple_of(2) { Way::Kept } else { Way::New }
-                },
-            )
+/// The load that needs `subject`.
+pub(super) fn work(subject: Subject, fixture: &Fixture, rate: u32) -> Work {
+    let (client, deeds) = (Arc::clone(&fixture.client), Arc::new(Deeds::default()));
+    let counted = Arc::clone(&deeds);
+    let alternating = |number: u64| if number.is_multiple_of(2) { Way::Kept } else { Way::New };
+    let exchange = match subject {
+        Subject::Service(Service::Policy) | Subject::Upstream => {
+            session_requests(client, fixture, |_| Way::Kept)
         }
-        Service::Authentication => sign_ins(client, fixture),
-        Service::Distribution => api(client, fixture, |_| ApiCall::Mail),
-        Service::Administration => {
-            api(client, fixture, |number| if number % 10 == 9 { ApiCall::Write } else { ApiCall::Read })
-        }
-    }
+        Subject::Service(Service::AccessPoint) => session_requests(client, fixture, alternating),
+        Subject::Service(Service::Authentication) => sign_ins(client, fixture, counted, sign_in_every(rate)),
+        Subject::Service(Service::Distribution) => api(client, fixture, counted, |_| ApiCall::Mail),
+        Subject::Service(Service::Administration) => api(client, fixture, counted, |number| {
+            if number % WRITE_EVERY == WRITE_EVERY - 1 { ApiCall::Write(number) } else { ApiCall::Read }
+        }),
+    };
+    Work { exchange, deeds }
+}
+
+fn sign_in_every(rate: u32) -> u64 {
+    SIGN_IN_EVERY.max(u64::from(rate / SIGN_INS_A_SECOND))
 }
 
 fn exchange<F>(make: impl Fn(u64) -> F + Send + Sync + 'static) -> Arc<Exchange>
@@ -66,26 +72,30 @@ fn session_requests(client: Arc<LoadClient>, fixture: &Fixture, way: fn(u64) -> 
     })
 }
 
-/// Sign-in pages, and every 20th time a whole sign-in.
-fn sign_ins(client: Arc<LoadClient>, fixture: &Fixture) -> Arc<Exchange> {
+/// Sign-in pages, and now and then a whole sign-in.
+fn sign_ins(client: Arc<LoadClient>, fixture: &Fixture, deeds: Arc<Deeds>, every: u64) -> Arc<Exchange> {
     let (page, password) = (fixture.sign_in.clone(), fixture.password.clone());
     exchange(move |number| {
         let (client, page, password) = (Arc::clone(&client), page.clone(), password.clone());
+        let deeds = Arc::clone(&deeds);
         async move {
             let mut visitor = Visitor::new(&client, Way::Kept);
             let form = visitor.get(&page).await?;
             good(&form.answer, |answer| {
                 answer.status() == StatusCode::OK && forms::asks_for(&form.text(), "password")
             })?;
-            if number % 20 != 19 {
+            if number % every != every - 1 {
                 return Ok(());
             }
-            let name = visitor_name(number / 20);
+            let name = visitor_name(number / every);
+            deeds.begin();
             let done = visitor.submit(&form, &[("name", &name), ("password", &password)]).await?;
             let portal = page.host().unwrap_or_default();
             good(&done.answer, |answer| {
                 answer.status().is_success() && visitor.cookie(portal, "__Host-evergate").is_some()
-            })
+            })?;
+            deeds.acknowledge();
+            Ok(())
         }
     })
 }
@@ -93,38 +103,56 @@ fn sign_ins(client: Arc<LoadClient>, fixture: &Fixture) -> Arc<Exchange> {
 #[derive(Clone, Copy)]
 enum ApiCall {
     Read,
-    Write,
+    /// The number makes each write another.
+    Write(u64),
     Mail,
 }
 
 /// Calls of the REST API through the access points.
-fn api(client: Arc<LoadClient>, fixture: &Fixture, which: fn(u64) -> ApiCall) -> Arc<Exchange> {
+fn api(
+    client: Arc<LoadClient>,
+    fixture: &Fixture,
+    deeds: Arc<Deeds>,
+    which: fn(u64) -> ApiCall,
+) -> Arc<Exchange> {
     let (console, token) = (fixture.data.console.clone(), fixture.token.clone());
     exchange(move |number| {
-        let request = api_request(&console, &token, which(number));
-        let client = Arc::clone(&client);
+        let call = which(number);
+        let request = api_request(&console, &token, call);
+        let (client, deeds) = (Arc::clone(&client), Arc::clone(&deeds));
         async move {
+            let is_deed = !matches!(call, ApiCall::Read);
+            if is_deed {
+                deeds.begin();
+            }
             let answer = client.send(Way::Kept, request?).await?;
-            good(&answer, |answer| answer.status().is_success())
+            good(&answer, |answer| answer.status().is_success())?;
+            if is_deed {
+                deeds.acknowledge();
+            }
+            Ok(())
         }
     })
 }
 
 fn api_request(console: &str, token: &str, call: ApiCall) -> Result<Request<Bytes>, Loss> {
-    let at = |path: String| format!("{}/api/v1{path}", console.trim_end_matches('/')).parse::<Uri>();
-    let builder = match call {
-        ApiCall::Read => Request::get(at(format!("/users/{NAME}")).map_err(|error| unmade(error.into()))?),
-        ApiCall::Write => {
-            Request::put(at(format!("/groups/{NAME}/members/{NAME}")).map_err(|error| unmade(error.into()))?)
-        }
-        ApiCall::Mail => Request::post(at("/mail/probe".to_owned()).map_err(|error| unmade(error.into()))?),
+    let at = |path: &str| {
+        let address = format!("{}/api/v1{path}", console.trim_end_matches('/'));
+        address.parse::<Uri>().map_err(|error| unmade(error.into()))
     };
-    let body = if matches!(call, ApiCall::Read) { "" } else { "{}" };
+    let user = format!("/users/{NAME}");
+    let (builder, body) = match call {
+        ApiCall::Read => (Request::get(at(&user)?), String::new()),
+        ApiCall::Write(number) => {
+            (Request::patch(at(&user)?), format!("{{\"email\":\"drill-{number}@example.com\"}}"))
+        }
+        ApiCall::Mail => (Request::post(at("/mail/probe")?), "{}".to_owned()),
+    };
     builder
         .header(ACCEPT, "application/json")
         .header(CONTENT_TYPE, "application/json")
         .header(AUTHORIZATION, format!("Bearer {token}"))
-        .body(Bytes::from_static(body.as_bytes()))
+        .body(Bytes::from(body))
         .map_err(unmade)
 }
 
@@ -136,6 +164,46 @@ fn good(answer: &Response<Bytes>, is_good: impl FnOnce(&Response<Bytes>) -> bool
     if is_good(answer) {
         return Ok(());
     }
-    let text: String = String::from_utf8_lossy(answer.body()).chars().take(120).collect();
-    Err(Loss::because(format!("answered {}: {}", answer.status(), text.replace(char::is_control, " "))))
+    Err(Loss::because(format!(
+        "answered {}: {}",
+        answer.status(),
+        told(&String::from_utf8_lossy(answer.body()))
+    )))
+}
+
+/// What an answer says, shortly: a page's title, or the beginning of anything else.
+fn told(body: &str) -> String {
+    let title = body.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
+    let text = title.map_or(body, |(title, _)| title);
+    text.chars().take(120).map(|character| if character.is_control() { ' ' } else { character }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_never_more_than_ten_sign_ins_a_second() {
+        for rate in [1_u32, 50, 200, 1_000, 10_000] {
+            assert!(u64::from(rate) <= 10 * sign_in_every(rate), "at {rate} requests a second");
+        }
+        assert_eq!(sign_in_every(200), 20, "every 20th, as the report says");
+    }
+
+    #[test]
+    fn a_page_is_told_by_its_title() {
+        assert_eq!(told("<!doctype html>\n<title>Not now</title><p>x"), "Not now");
+        assert_eq!(told("{\"error\":\n\"busy\"}"), "{\"error\": \"busy\"}");
+        assert_eq!(told(&"x".repeat(1000)).len(), 120);
+    }
+
+    #[test]
+    fn every_write_is_another() {
+        let body = |number| {
+            let request = api_request("https://console.localhost:1/", "t", ApiCall::Write(number)).unwrap();
+            assert_eq!(request.uri().path(), "/api/v1/users/evergate-drill");
+            request.into_body()
+        };
+        assert_ne!(body(9), body(19));
+    }
 }

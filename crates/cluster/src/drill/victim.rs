@@ -1,86 +1,81 @@
-//! Kills an instance's process, after making sure that it is one of the installation's.
+//! Who is struck, and what can be known of its process from outside.
 
 use std::time::Duration;
 
-use evergate_model::Service;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
-use super::DrillError;
+use super::Subject;
 use crate::running::{Running, RunningInstance};
 
-/// When a process was killed, and when it was gone with all its connections.
+/// Who is struck.
+#[derive(Debug, Clone)]
+pub(super) enum Victim {
+    /// An instance of the installation.
+    Instance(RunningInstance),
+    /// A server of the drill's own application: its place, its address and its process.
+    Server { place: usize, url: String, process: u32 },
+}
+
+impl Victim {
+    /// As its callers name it.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Instance(instance) => instance.name.as_str(),
+            Self::Server { url, .. } => url,
+        }
+    }
+
+    pub(super) const fn process(&self) -> u32 {
+        match self {
+            Self::Instance(instance) => instance.pid,
+            Self::Server { process, .. } => *process,
+        }
+    }
+}
+
+/// When a fault was done, and from when on the victim answered nothing.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Killed {
+pub(super) struct Struck {
     pub(super) at: Instant,
-    pub(super) gone: Instant,
+    pub(super) silent: Instant,
 }
 
-/// Sends SIGKILL and waits until the process is gone.
-pub(super) async fn kill_instance(
-    running: &Running,
-    instance: &RunningInstance,
-) -> Result<Killed, DrillError> {
-    let name = || instance.name.to_string();
-    if parent(instance.pid) != Some(running.supervisor) {
-        return Err(DrillError::NotOurs {
-            instance: name(),
-            pid: instance.pid,
-            supervisor: running.supervisor,
-        });
+/// Waits until a process that was killed is gone with all its connections.
+pub(super) async fn gone(process: u32) -> Instant {
+    let began = Instant::now();
+    while is_alive(process) && began.elapsed() < Duration::from_secs(2) {
+        sleep(Duration::from_millis(1)).await;
     }
-    let pid = Pid::from_raw(instance.pid.cast_signed());
-    let at = Instant::now();
-    kill(pid, Signal::SIGKILL).map_err(|source| DrillError::Kill { instance: name(), source })?;
-    while is_alive(instance.pid) && at.elapsed() < Duration::from_secs(2) {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    Ok(Killed { at, gone: Instant::now() })
+    Instant::now()
 }
 
-/// The state letter and the parent of a process (proc(5): the name may contain anything, so what
-/// follows its last parenthesis is read).
-fn status(pid: u32) -> Option<(char, u32)> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, rest) = text.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace();
-    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+/// A zombie has closed everything it had. (proc(5): the state follows the name, which is in
+/// parentheses and may contain anything.)
+fn is_alive(process: u32) -> bool {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let state = text.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
 }
 
-fn parent(pid: u32) -> Option<u32> {
-    status(pid).map(|(_, parent)| parent)
-}
-
-/// A zombie has closed everything it had.
-fn is_alive(pid: u32) -> bool {
-    status(pid).is_some_and(|(state, _)| !matches!(state, 'Z' | 'X'))
-}
-
-/// The pid that the instance has now, if it is another than before.
-pub(super) fn restarted(data: &std::path::Path, before: &RunningInstance) -> Option<RunningInstance> {
-    let now = Running::read(data).ok()?;
-    now.instances.into_iter().find(|instance| instance.name == before.name && instance.pid != before.pid)
-}
-
-/// Who calls the instances of a service, so that their metrics tell of it.
-pub(super) fn callers(running: &Running, of: Service) -> Vec<RunningInstance> {
-    let caller = match of {
-        Service::Policy | Service::Authentication | Service::Administration => Service::AccessPoint,
-        Service::Distribution => Service::Administration,
-        Service::AccessPoint => return Vec::new(),
-    };
-    running.of(caller).cloned().collect()
+/// Who calls the subject, so that their metrics tell of it.
+pub(super) fn callers(running: &Running, subject: Subject) -> Vec<RunningInstance> {
+    subject.caller().into_iter().flat_map(|caller| running.of(caller)).cloned().collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_process_knows_its_parent_and_a_stranger_is_not_touched() {
-        let own = std::process::id();
-        assert_eq!(parent(own), Some(std::os::unix::process::parent_id()));
-        assert!(is_alive(own) && !is_alive(u32::MAX));
+    #[tokio::test]
+    async fn a_process_is_gone_when_it_is_a_zombie() {
+        assert!(is_alive(std::process::id()) && !is_alive(u32::MAX));
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let began = Instant::now();
+        gone(child.id()).await;
+        assert!(
+            !is_alive(child.id()) && began.elapsed() < Duration::from_secs(2),
+            "nobody has waited for it"
+        );
+        child.wait().unwrap();
     }
 }

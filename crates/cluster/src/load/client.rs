@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header, uri::PathAndQuery};
@@ -13,11 +14,14 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::tally::{Broken, Loss};
+
+/// An answer, or a connection, that takes longer is lost.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// On which connection a request goes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +84,7 @@ impl LoadClient {
     /// written again.
     ///
     /// # Errors
-    /// When there is no whole answer.
+    /// When there is no whole answer within 10 s.
     pub async fn send(&self, way: Way, request: Request<Bytes>) -> Result<Response<Bytes>, Loss> {
         let (host, mut request) = in_origin_form(request)?;
         loop {
@@ -92,45 +96,33 @@ impl LoadClient {
             };
             let broken = Broken { opened: connection.opened, begun: Instant::now() };
             let lost = |reason: String| Loss { reason, broken: Some(broken) };
-            if let Err(error) = connection.sender.ready().await {
-                if is_used {
-                    continue;
-                }
-                return Err(lost(format!("the connection closed before the request: {}", whole(&error))));
-            }
-            let answer = match connection.sender.try_send_request(request).await {
-                Ok(answer) => answer,
-                Err(mut error) => match error.take_message() {
-                    Some(unwritten) if is_used => {
-                        request = unwritten;
-                        continue;
+            let outcome = timeout(LIMIT, ask(&mut connection, request)).await;
+            match outcome.map_err(|_| lost(too_long()))? {
+                Outcome::Answered(answer) => {
+                    if way == Way::Kept {
+                        self.keep(host, connection);
                     }
-                    _ => return Err(lost(format!("no answer: {}", whole(error.error())))),
-                },
-            };
-            let (head, body) = answer.into_parts();
-            let body =
-                body.collect().await.map_err(|error| lost(format!("half an answer: {}", whole(&error))))?;
-            if way == Way::Kept {
-                self.keep(host, connection);
+                    return Ok(answer);
+                }
+                Outcome::Unwritten(again, _) if is_used => request = again,
+                Outcome::Unwritten(_, reason) | Outcome::Lost(reason) => return Err(lost(reason)),
             }
-            return Ok(Response::from_parts(head, body.to_bytes()));
         }
     }
 
     async fn open(&self, host: &str) -> Result<Connection, Loss> {
         let name = ServerName::try_from(host.to_owned()).map_err(|error| Loss::because(error.to_string()))?;
         let refused = |error: std::io::Error| Loss::because(format!("no connection: {error}"));
-        let stream = TcpStream::connect(self.to).await.map_err(refused)?;
+        let connecting = timeout(LIMIT, TcpStream::connect(self.to)).await;
+        let stream = connecting.map_err(|_| Loss::because(too_long()))?.map_err(refused)?;
         stream.set_nodelay(true).map_err(refused)?;
         let opened = Instant::now();
-        let broken = |error: &dyn std::error::Error| Loss {
-            reason: format!("the handshake broke: {}", whole(error)),
-            broken: Some(Broken { opened, begun: opened }),
-        };
-        let stream = self.connector.connect(name, stream).await.map_err(|error| broken(&error))?;
+        let broken = |reason: String| Loss { reason, broken: Some(Broken { opened, begun: opened }) };
+        let broke = |error: &dyn std::error::Error| broken(format!("the handshake broke: {}", whole(error)));
+        let handshake = timeout(LIMIT, self.connector.connect(name, stream)).await;
+        let stream = handshake.map_err(|_| broken(too_long()))?.map_err(|error| broke(&error))?;
         let (sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| broke(&error))?;
         drive(connection);
         Ok(Connection { sender, opened })
     }
@@ -146,6 +138,42 @@ impl LoadClient {
     fn keep(&self, host: String, connection: Connection) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).entry(host).or_default().push(connection);
     }
+}
+
+/// What became of a request on one connection.
+enum Outcome {
+    Answered(Response<Bytes>),
+    /// Nothing of it was written: the connection was closed before, and this is why.
+    Unwritten(Request<Full<Bytes>>, String),
+    Lost(String),
+}
+
+async fn ask(connection: &mut Connection, request: Request<Full<Bytes>>) -> Outcome {
+    if let Err(error) = connection.sender.ready().await {
+        return Outcome::Unwritten(
+            request,
+            format!("the connection closed before the request: {}", whole(&error)),
+        );
+    }
+    let answer = match connection.sender.try_send_request(request).await {
+        Ok(answer) => answer,
+        Err(mut error) => {
+            let reason = format!("no answer: {}", whole(error.error()));
+            return match error.take_message() {
+                Some(unwritten) => Outcome::Unwritten(unwritten, reason),
+                None => Outcome::Lost(reason),
+            };
+        }
+    };
+    let (head, body) = answer.into_parts();
+    match body.collect().await {
+        Ok(body) => Outcome::Answered(Response::from_parts(head, body.to_bytes())),
+        Err(error) => Outcome::Lost(format!("half an answer: {}", whole(&error))),
+    }
+}
+
+fn too_long() -> String {
+    format!("no answer within {} s", LIMIT.as_secs())
 }
 
 /// The host to connect to, and the request as HTTP/1.1 wants it: the path, and the host in a header.

@@ -1,32 +1,51 @@
 //! `evergate drill`: a measured failover test on the installation that runs here.
 
+mod hidden;
+mod progress;
+mod table;
+
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use evergate_cluster::drill::{self, Fault, Options, Report, ServiceReport};
-use evergate_model::Service;
+use evergate_cluster::drill::{self, DrillError, Fault, Options, Report, Subject};
 use evergate_process::{Clock, files};
 
+pub(crate) use self::hidden::{ApplicationArguments, GuardArguments, application, guard};
 use crate::api_client::Target;
-use crate::failure::Usage;
-use crate::output;
+use crate::failure::{Usage, hinted};
+
+const ABOUT: &str = "Kill or stop the instance that serves, under load, and count what that costs
+
+A load is sent through the shared port by a client that never repeats a request. The instance that is seen to answer
+it is struck; the drill watches until another has taken over, the instance is healed, and calls go to it again. It
+checks that nothing was lost, and that mails, API writes and sign-ins happened once each.
+
+Nothing is struck that nobody else could replace at this moment. An interrupted drill heals what it struck and takes
+its users and its resource (`evergate-drill`) away, also after `kill -9`. Start, each strike and the result are in
+the audit log. The exit code is 0 only if nothing was lost, everything was taken over, and everything came back.";
+
+const EXAMPLES: &str = "Examples:
+  evergate drill
+  evergate drill --service policy --fault hang --rate 500 --report drill.html
+  evergate drill --service upstream --no-failback --json";
 
 /// The arguments of `evergate drill`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  evergate drill\n  evergate drill --service policy --rate 500 --report drill.html"
-)]
+#[command(long_about = ABOUT, after_help = EXAMPLES)]
 pub struct DrillArguments {
-    /// The service whose active instance is killed: one of the five, or `all` in turn
-    #[arg(long, default_value = "all", value_name = "SERVICE", value_parser = services)]
-    service: Services,
-    /// What is done to it
+    /// What is struck: one of the five services, `upstream` (an application of two servers), or `all` in turn
+    #[arg(long, default_value = "all", value_name = "SERVICE", value_parser = subjects)]
+    service: Subjects,
+    /// What is done to the instance that serves
     #[arg(long, value_enum, default_value_t = FaultArgument::Crash)]
     fault: FaultArgument,
     /// Requests a second
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rate: u32,
+    /// Do not wait until calls go to the struck instance again: it is held down for 10 s, longer if it failed often
+    #[arg(long)]
+    no_failback: bool,
     /// Write the report as a page (`.html`) or as JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -38,89 +57,79 @@ pub struct DrillArguments {
 enum FaultArgument {
     /// SIGKILL
     Crash,
+    /// SIGSTOP for 10 s: it answers nothing, and its connections stay open
+    Hang,
 }
 
 #[derive(Debug, Clone)]
-struct Services(Vec<Service>);
+struct Subjects(Vec<Subject>);
 
-/// The order in which all are drilled: from the innermost to the door.
-const ALL: [Service; 5] = [
-    Service::Policy,
-    Service::Authentication,
-    Service::Distribution,
-    Service::Administration,
-    Service::AccessPoint,
-];
-
-fn services(text: &str) -> Result<Services, String> {
+fn subjects(text: &str) -> Result<Subjects, String> {
     if text == "all" {
-        return Ok(Services(ALL.to_vec()));
+        return Ok(Subjects(Subject::ALL.to_vec()));
     }
-    text.parse().map(|service| Services(vec![service])).map_err(|error| format!("{error}, or `all`"))
+    text.parse().map(|subject| Subjects(vec![subject])).map_err(|error| format!("{error}, nor `all`"))
 }
 
 pub(super) async fn drill(arguments: &DrillArguments) -> anyhow::Result<()> {
     if !arguments.target.server.is_empty() {
-        let text = "a drill kills processes of this machine: it works on --data DIR, not on --server";
+        let text = "a drill strikes processes of this machine: it works on --data DIR, not on --server";
         return Err(Usage(text.to_owned()).into());
     }
     let options = Options {
         data: arguments.target.data.clone(),
-        services: arguments.service.0.clone(),
+        program: std::env::current_exe().context("cannot find this executable")?,
+        subjects: arguments.service.0.clone(),
         fault: match arguments.fault {
             FaultArgument::Crash => Fault::Crash,
+            FaultArgument::Hang => Fault::Hang,
         },
         rate: arguments.rate,
+        wait_for_failback: !arguments.no_failback,
     };
-    let report = drill::run(&options, &Clock::system(), |what| eprintln!("{what}")).await?;
+    let teller = progress::Teller::new();
+    let report = drill::run(&options, &Clock::system(), &|progress| teller.tell(progress)).await;
+    teller.finish();
+    let report = report.map_err(explained)?;
     if let Some(file) = &arguments.report {
-        let is_page = file.extension().is_some_and(|extension| extension == "html");
-        let text = if is_page { drill::html(&report) } else { serde_json::to_string_pretty(&report)? };
-        files::write_public(file, text.as_bytes())
-            .with_context(|| format!("cannot write `{}`", file.display()))?;
+        write(file, &report)?;
     }
-    arguments.target.show(&serde_json::to_value(&report)?, |_| for_people(&report))?;
-    anyhow::ensure!(report.lost == 0, "{} requests were lost", report.lost);
-    anyhow::ensure!(report.is_good(), "not every service was drilled");
+    arguments.target.show(&serde_json::to_value(&report)?, |_| table::for_people(&report))?;
+    let faults: Vec<String> = report.faults().collect();
+    anyhow::ensure!(faults.is_empty(), "{}", faults.join("\n  "));
     Ok(())
 }
 
-fn for_people(report: &Report) -> String {
-    let headings = [
-        "service",
-        "killed",
-        "had served",
-        "sent",
-        "lost",
-        "in flight",
-        "median",
-        "slowest",
-        "noticed",
-        "taken over",
-        "failed back",
-    ];
-    let table = output::table(&headings, report.services.iter().map(row));
-    let reasons = report.services.iter().flat_map(|service| {
-        service.reasons.iter().map(|(reason, count)| format!("\n{}: {count} x {reason}", service.service))
-    });
-    let undrilled =
-        report.undrilled.iter().map(|(service, why)| format!("\n{service} was not drilled: {why}"));
-    std::iter::once(table).chain(reasons).chain(undrilled).collect()
+fn write(file: &std::path::Path, report: &Report) -> anyhow::Result<()> {
+    let is_page = file.extension().is_some_and(|extension| extension == "html");
+    let text = if is_page { drill::html(report) } else { serde_json::to_string_pretty(report)? };
+    files::write_public(file, text.as_bytes()).with_context(|| format!("cannot write `{}`", file.display()))
 }
 
-fn row(service: &ServiceReport) -> Vec<String> {
-    let after = |moment: Option<u64>| moment.map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms"));
-    vec![
-        service.service.to_string(),
-        service.instance.to_string(),
-        service.served_before.to_string(),
-        service.sent.to_string(),
-        service.lost.to_string(),
-        service.in_flight.to_string(),
-        format!("{} ms", service.median_ms),
-        format!("{} ms", service.slowest_ms),
-        after(service.detected_ms),
-        after(service.taken_over_ms),
-        service.failed_back.to_string(),
-    ]
+fn explained(error: DrillError) -> anyhow::Error {
+    match error {
+        DrillError::NotRedundant { .. } => {
+            hinted(error.to_string(), "`evergate status` shows all instances and links; nothing was struck")
+        }
+        error => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_is_every_service_and_the_upstream() {
+        assert_eq!(subjects("all").unwrap().0.len(), 6);
+        assert_eq!(subjects("upstream").unwrap().0, [Subject::Upstream]);
+        assert_eq!(subjects("x").unwrap_err(), "`x` is neither a service nor `upstream`, nor `all`");
+    }
+
+    #[test]
+    fn a_refusal_says_where_to_look() {
+        let missing = vec!["only one instance of policy is ready".to_owned()];
+        let error = explained(DrillError::NotRedundant { subject: Subject::Upstream, missing });
+        assert!(error.to_string().contains("only one instance of policy is ready\nhint: "), "{error}");
+    }
 }

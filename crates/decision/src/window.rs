@@ -29,6 +29,12 @@ struct Minutes(i16);
 #[error("`{0}` is not {1}; write days, hours and time zone, as in `Mon-Fri 08:00-18:00 Europe/Stockholm`")]
 pub(crate) struct WindowError(String, &'static str);
 
+impl WindowError {
+    fn new(text: &str, what: &'static str) -> Self {
+        Self(text.chars().take(80).collect(), what)
+    }
+}
+
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 impl Window {
@@ -38,7 +44,7 @@ impl Window {
         let mut words = text.split_ascii_whitespace().peekable();
         let starts_like = |word: &str, good: fn(char) -> bool| word.chars().next().is_some_and(good);
         if words.peek().is_none() {
-            return Err(WindowError(text.to_owned(), "a time window"));
+            return Err(WindowError::new(text, "a time window"));
         }
         if let Some(word) = words.next_if(|word| DAYS.iter().any(|day| word.starts_with(day))) {
             window.days = days(word)?;
@@ -47,10 +53,10 @@ impl Window {
             (window.start, window.end) = hours(word)?;
         }
         if let Some(word) = words.next() {
-            window.zone = zones.get(word).map_err(|_| WindowError(word.to_owned(), "a time zone"))?;
+            window.zone = zones.get(word).map_err(|_| WindowError::new(word, "a time zone"))?;
         }
         match words.next() {
-            Some(word) => Err(WindowError(word.to_owned(), "expected after the time zone")),
+            Some(word) => Err(WindowError::new(word, "expected after the time zone")),
             None => Ok(window),
         }
     }
@@ -97,7 +103,7 @@ impl Window {
 
 /// `Mon`, `Mon-Fri`, `Sat-Mon`, `Mon,Wed,Fri-Sun`.
 fn days(text: &str) -> Result<[bool; 7], WindowError> {
-    let wrong = || WindowError(text.to_owned(), "a list of days");
+    let wrong = || WindowError::new(text, "a list of days");
     let number = |day: &str| DAYS.iter().position(|name| *name == day).ok_or_else(wrong);
     let mut days = [false; 7];
     for part in text.split(',') {
@@ -113,7 +119,7 @@ fn days(text: &str) -> Result<[bool; 7], WindowError> {
 
 /// `08:00-18:00`.
 fn hours(text: &str) -> Result<(Minutes, Minutes), WindowError> {
-    let wrong = || WindowError(text.to_owned(), "a span of hours");
+    let wrong = || WindowError::new(text, "a span of hours");
     let (start, end) = text.split_once('-').ok_or_else(wrong)?;
     let (start, end): (Minutes, Minutes) =
         (start.parse().map_err(|()| wrong())?, end.parse().map_err(|()| wrong())?);
@@ -200,6 +206,8 @@ mod tests {
             let error = Window::parse(text, &TimeZoneDatabase::bundled()).unwrap_err().to_string();
             assert!(error.contains(word), "{text}: {error}");
         }
+        let long = Window::parse(&"Mon".repeat(5000), &TimeZoneDatabase::bundled()).unwrap_err();
+        assert!(long.to_string().len() < 250, "{long}");
     }
 
     proptest! {

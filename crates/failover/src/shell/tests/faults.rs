@@ -206,3 +206,30 @@ async fn with_three_members_the_third_is_asked_when_two_are_silent() {
     assert_eq!(answer.unwrap(), "c");
     assert!(took <= ms(300), "{took:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_active_member_killed_every_three_seconds_costs_no_call_and_one_switch_a_kill() {
+    let caller = Caller::new(&["a", "b"]).await;
+    for name in ["a", "b"] {
+        caller.world.set(name, Way::Answers(ms(8)));
+    }
+    let mut load = Box::pin(caller.load(CallOptions::WRITE, ms(300_000), NOW));
+    let kills = async {
+        for _ in 0..99 {
+            tokio::time::sleep(ms(2600)).await;
+            let victim = caller.active();
+            caller.world.set(&victim, Way::Gone);
+            tokio::time::sleep(ms(400)).await;
+            caller.world.set(&victim, Way::Answers(ms(8)));
+        }
+        std::future::pending::<()>().await;
+    };
+    let took = tokio::select! {
+        took = &mut load => took,
+        () = kills => unreachable!(),
+    };
+    assert!(took.iter().max() <= Some(&ms(20)), "{:?}", took.iter().max());
+    let status = caller.pool.status();
+    assert_eq!(status.failovers, 99, "{status:?}");
+    assert_eq!(caller.pool.in_flight(), 0);
+}

@@ -133,8 +133,9 @@ impl World {
             let way = *ways.borrow_and_update();
             match way {
                 Way::Answers(after) | Way::Slow(after) => {
-                    if !after.is_zero() {
-                        tokio::time::sleep(after).await;
+                    let is_gone = ways.wait_for(|way| *way == Way::Gone);
+                    if !after.is_zero() && tokio::time::timeout(after, is_gone).await.is_ok() {
+                        return Err(Trouble(Reach::Lost));
                     }
                     self.take_effect(key);
                     return Ok(link.name);

@@ -71,3 +71,28 @@ pub(crate) async fn give_up(office: &Office) {
         tracing::warn!(%error, "the lease could not be given up; it will expire");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Fixture;
+
+    #[tokio::test]
+    async fn an_instance_that_hung_while_another_took_over_begins_nothing() {
+        let fixture = Fixture::new().await;
+        let office = &fixture.office;
+        office.instance.readiness.started();
+        assert!(take(office).await.unwrap());
+        let mut heads = office.heads.clone();
+        heads.wait_for(|heads| heads.active.is_some()).await.unwrap();
+        assert!(begin_as_active(office).await.unwrap().is_some());
+        // It believes to be active as long as it has not heard otherwise; the database knows better.
+        let heir = "administration2".parse().unwrap();
+        let mut tx = office.store.begin().await.unwrap();
+        let until = office.now().plus(LENGTH);
+        leases::give_up(&mut tx, ACTIVE, office.name(), Some((&heir, until))).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(office.is_active());
+        assert!(begin_as_active(office).await.unwrap().is_none());
+    }
+}

@@ -2,11 +2,12 @@
 //! failed, so that decisions do not wait for it one by one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use evergate_process::Readiness;
+use evergate_model::Timestamp;
+use evergate_process::{Clock, Readiness};
 use evergate_store::{Settings, Store, StoreError};
 use tokio::time::Instant;
 
@@ -41,11 +42,17 @@ pub(crate) struct Database {
     opened_at: Instant,
     /// Milliseconds after `opened_at` until which decisions do not ask it.
     paused_until: std::sync::atomic::AtomicU64,
+    clock: Clock,
+    /// When it answered last, or the process began; milliseconds.
+    answered_at: AtomicI64,
 }
 
 impl Database {
-    pub(crate) fn new(readiness: Readiness) -> Self {
+    pub(crate) fn new(readiness: Readiness, clock: Clock) -> Self {
+        let answered_at = AtomicI64::new(clock.now().as_milliseconds());
         Self {
+            clock,
+            answered_at,
             store: ArcSwapOption::empty(),
             readiness,
             is_away: AtomicBool::new(false),
@@ -102,7 +109,14 @@ impl Database {
         result
     }
 
+    /// For how long it has not answered, since it did or since the process began.
+    pub(crate) fn away_for(&self) -> Duration {
+        let answered_at = Timestamp::from_milliseconds(self.answered_at.load(Ordering::Relaxed));
+        self.clock.now().since(answered_at)
+    }
+
     fn answered(&self) {
+        self.answered_at.store(self.clock.now().as_milliseconds(), Ordering::Relaxed);
         if self.is_away.swap(false, Ordering::Relaxed) {
             tracing::info!("the database answers again");
             self.readiness.clear("database");

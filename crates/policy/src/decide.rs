@@ -29,7 +29,7 @@ pub(crate) async fn decide(
     // Before the session is looked at: the answer rests on at least that much of the log.
     let log_position = policy.0.log.position();
     let now = policy.now();
-    let session = policy.session(&request.token, host, now).await?;
+    let session = policy.session(&request.token, host, rules.grace(&target), now).await?;
     let decision = rules.decide(&target, session.as_ref(), &facts, now)?;
     metrics::counter!(names::DECISIONS, "verdict" => word(&decision.verdict), "cached" => "false")
         .increment(1);

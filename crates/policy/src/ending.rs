@@ -44,7 +44,7 @@ pub(crate) async fn revoke(
         Some(instance) => Asker::Administration(actor(&request.actor, instance)?),
         None => {
             let host: Host = parse("host", &request.host)?;
-            let session = policy.session(&request.token, &host, policy.now()).await?;
+            let session = policy.session(&request.token, &host, None, policy.now()).await?;
             let facts = session.ok_or(PolicyError::NoSession)?;
             Asker::Owner(facts.user, facts.session)
         }

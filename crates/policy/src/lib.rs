@@ -31,5 +31,5 @@ mod tidying;
 pub use error::PolicyError;
 pub use policy::Policy;
 pub use rules::{Rules, RulesError};
-pub use serve::serve;
+pub use serve::{router, serve};
 pub use signer::Signer;

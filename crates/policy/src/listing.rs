@@ -24,7 +24,7 @@ pub(crate) async fn list(
     } else {
         // Not by the token alone: a session that has ended as idle shows nothing any more.
         let host: Host = parse("host", &request.host)?;
-        Some(policy.session(&request.token, &host, now).await?.ok_or(PolicyError::NoSession)?.user)
+        Some(policy.session(&request.token, &host, None, now).await?.ok_or(PolicyError::NoSession)?.user)
     };
     let mut connection = store.read().await?;
     let user = if own.is_some() {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use evergate_keys::{KeyBundle, KeyError};
@@ -52,9 +53,9 @@ impl Policy {
     #[must_use]
     pub fn new(clock: Clock, lifecycle: Lifecycle, readiness: Readiness, directory: &Path) -> Self {
         Self(Arc::new(Inner {
+            database: Database::new(readiness, clock.clone()),
             clock,
             lifecycle,
-            database: Database::new(readiness),
             log: Log::open(Some(directory)),
             activity: Activity::default(),
             cache: SessionCache::default(),
@@ -101,11 +102,13 @@ impl Policy {
     }
 
     /// The session of a token as it is now: as the database has it, or, where that is away, as the
-    /// token has it. `None` where the token is not good or the session has ended.
+    /// token has it, for `grace` (without one, until the session's end). `None` where the token is not
+    /// good or the session has ended.
     pub(crate) async fn session(
         &self,
         token: &str,
         host: &Host,
+        grace: Option<Duration>,
         now: Timestamp,
     ) -> Result<Option<SessionFacts>, PolicyError> {
         if token.is_empty() {
@@ -116,9 +119,9 @@ impl Policy {
             claims => claims?,
         };
         match self.0.cache.get(&self.0.database, claims.facts.session).await {
-            Ok(Some(session)) => self.refreshed(claims, session, now).await,
+            Ok(Some(session)) => self.refreshed(claims, session, grace, now).await,
             Ok(None) => Ok(None),
-            Err(_) => Self::from_token(claims),
+            Err(_) => self.from_token(claims, grace),
         }
     }
 
@@ -128,6 +131,7 @@ impl Policy {
         &self,
         claims: Claims,
         mut session: Arc<Session>,
+        grace: Option<Duration>,
         now: Timestamp,
     ) -> Result<Option<SessionFacts>, PolicyError> {
         let id = claims.facts.session;
@@ -135,7 +139,7 @@ impl Policy {
             session = match self.0.cache.read(&self.0.database, id).await {
                 Ok(Some(session)) => session,
                 Ok(None) => return Ok(None),
-                Err(_) => return Self::from_token(claims),
+                Err(_) => return self.from_token(claims, grace),
             };
             if self.is_idle(&session, now)? {
                 tracing::debug!(session = %id, "a session has ended as idle");
@@ -151,10 +155,15 @@ impl Policy {
         Ok(Some(facts))
     }
 
-    /// Without the database the token says what is known. One that had no room for the groups does
-    /// not say enough.
-    fn from_token(claims: Claims) -> Result<Option<SessionFacts>, PolicyError> {
-        if claims.groups_left_out {
+    /// Without the database the token says what is known, for as long as a good session stays good
+    /// without being confirmed. One that had no room for the groups does not say enough.
+    fn from_token(
+        &self,
+        claims: Claims,
+        grace: Option<Duration>,
+    ) -> Result<Option<SessionFacts>, PolicyError> {
+        let is_over = grace.is_some_and(|grace| grace.is_zero() || self.0.database.away_for() > grace);
+        if claims.groups_left_out || is_over {
             return Err(PolicyError::DatabaseAway);
         }
         metrics::counter!(names::DECISIONS_WITHOUT_DATABASE).increment(1);

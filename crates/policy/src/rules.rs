@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use evergate_decision::{Explanation, RuleProblem, RuleSet};
 use evergate_model::configuration::Resource;
@@ -100,6 +101,13 @@ impl Rules {
             Some(name) if known == Some(name) => Ok(Target::Resource(name.clone())),
             Some(name) => Err(PolicyError::NoResource(name.clone(), self.version)),
         }
+    }
+
+    /// How long a good session stays good there while the database is away. The portal's pages need the
+    /// database themselves.
+    pub(crate) fn grace(&self, target: &Target) -> Option<Duration> {
+        let Target::Resource(name) = target else { return None };
+        self.configuration.resources.get(name).map(|resource| resource.grace.as_duration())
     }
 
     /// Whether a session may be handed over to that host.

@@ -49,8 +49,7 @@ pub async fn serve(instance: Instance) -> anyhow::Result<()> {
     };
     let following = follow(policy.clone(), instance.readiness.clone(), sources);
     instance.lifecycle.spawn_until_stop("follow rules and keys", following);
-    let router = calls(policy).merge(internal_listener::heartbeat(&instance.readiness)).layer(GateLayer);
-    internal_listener::bind_and_serve(&instance, router).await?;
+    internal_listener::bind_and_serve(&instance, router(policy, &instance.readiness)).await?;
     instance.readiness.started();
     tracing::info!("serving");
     instance.lifecycle.stopping().await;
@@ -58,12 +57,14 @@ pub async fn serve(instance: Instance) -> anyhow::Result<()> {
 }
 
 /// The calls, each kind behind its own limits: writes that wait for the database's lock must not keep
-/// decisions waiting, which need none.
-fn calls(policy: Policy) -> axum::Router {
+/// decisions waiting, which need none. Heartbeats have no limits: busy is not down.
+pub fn router(policy: Policy, readiness: &Readiness) -> axum::Router {
     let server = PolicyServer::new(policy);
     axum::Router::new()
         .route_service("/evergate.Policy/Decide", SheddingLayer::new(DECISIONS).layer(server.clone()))
         .route_service("/evergate.Policy/{*call}", SheddingLayer::new(OTHER_CALLS).layer(server))
+        .merge(internal_listener::heartbeat(readiness))
+        .layer(GateLayer)
 }
 
 /// Where rules and keys come from.

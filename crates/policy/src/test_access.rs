@@ -30,7 +30,7 @@ pub(crate) async fn test(
         user(policy, &rules, &request.user_name, at).await?
     } else {
         let host: Host = parse("host", &request.host)?;
-        Some(policy.session(&request.token, &host, now).await?.ok_or(PolicyError::NoSession)?)
+        Some(policy.session(&request.token, &host, None, now).await?.ok_or(PolicyError::NoSession)?)
     };
     let session = session.map(|session| SessionFacts {
         factors: evergate_store::sessions::merge(session.factors, &assumed),

@@ -337,6 +337,12 @@ async fn without_the_database_tokens_and_the_log_decide() {
     assert_eq!((word(&reply).as_str(), reply.log_position), ("password totp", 1));
     let write = at.open_session(&alone, key(), &["password"]).await.unwrap_err();
     assert_eq!(write.code(), Code::Unavailable, "database trouble is not a denial");
+
+    at.hands.advance(Duration::from_secs(15 * 60 + 1));
+    let late = alone.decide(decide_request(&kept, "wiki", WIKI)).await.unwrap_err();
+    assert_eq!(late.code(), Code::Unavailable, "the resource's grace is over");
+    let confirmed = at.one.decide(decide_request(&kept, "wiki", WIKI)).await.unwrap();
+    assert_eq!(word(confirmed.get_ref()), "permit alice", "whoever has the database goes on");
 }
 
 #[tokio::test]

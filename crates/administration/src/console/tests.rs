@@ -2,6 +2,8 @@
 
 use axum::body::Body;
 use axum::http::{Method, Request, Response, StatusCode, header};
+use evergate_model::Service;
+use evergate_process::Peer;
 use evergate_store::audit;
 
 use crate::setup::PASSWORD_FILE;
@@ -159,4 +161,39 @@ async fn assets_are_served_and_nothing_else() {
     for path in ["/.evergate/assets/x", "/.evergate/assets/../evergate.css", "/nothing"] {
         assert_eq!(get(&fixture, path, "").await.status(), StatusCode::NOT_FOUND, "{path}");
     }
+}
+
+/// What the access point sends: its own certificate, and an id that stays the same when it repeats.
+async fn sign_in_through_access_point(fixture: &Fixture, id: &str, password: &str) -> Response<Body> {
+    let (cookie, token) = page(fixture).await;
+    let fields = [("token", token.as_str()), ("name", "admin"), ("password", password)];
+    let mut request = Request::builder()
+        .method(Method::POST)
+        .uri("/sign-in")
+        .header(header::COOKIE, cookie)
+        .header("x-evergate-request-id", id)
+        .header("x-evergate-client", "192.0.2.1")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Body::from(serde_urlencoded::to_string(fields).unwrap()))
+        .unwrap();
+    let access_point = Peer::new("access-point1".parse().unwrap(), Service::AccessPoint);
+    request.extensions_mut().insert(access_point);
+    fixture.send(request).await
+}
+
+#[tokio::test]
+async fn a_request_that_the_access_point_repeats_is_one_attempt_and_one_session() {
+    let fixture = Fixture::new().await;
+    for _ in 0..10 {
+        let response = sign_in_through_access_point(&fixture, "request_1", "wrong").await;
+        assert_eq!(response.status(), StatusCode::FORBIDDEN);
+    }
+    let right = password(&fixture);
+    let first = sign_in_through_access_point(&fixture, "request_2", &right).await;
+    assert_eq!(first.status(), StatusCode::SEE_OTHER, "one failure was counted, not ten");
+    let again = sign_in_through_access_point(&fixture, "request_2", &right).await;
+    assert_eq!(cookie_of(&again), cookie_of(&first));
+    let mut reading = fixture.office.store.read().await.unwrap();
+    let audited = audit::list(&mut reading, &audit::Filter::default(), 1000).await.unwrap();
+    assert_eq!(audited.iter().filter(|entry| entry.action == "console.refused").count(), 1);
 }

@@ -86,6 +86,19 @@ impl Installation {
         Current::new(&self.bundle, &snapshot).unwrap()
     }
 
+    /// What delivers on an instance, for the test to run; it stops with `lifecycle`.
+    pub async fn delivery(&self, name: &str, mail: Option<Mail>, lifecycle: &Lifecycle) -> Delivery {
+        Delivery {
+            store: self.store().await,
+            clock: self.clock.clock(),
+            lifecycle: lifecycle.clone(),
+            instance: name.parse().unwrap(),
+            directory: self.mail_directory(),
+            current: watch::channel(Arc::new(self.current(mail))).1,
+            accepted: Arc::default(),
+        }
+    }
+
     /// An instance that takes mail in, and, if it `delivers`, sends it.
     pub async fn start(&self, name: &str, mail: Option<Mail>, delivers: bool) -> Instance {
         let (store, lifecycle) = (self.store().await, Lifecycle::new());

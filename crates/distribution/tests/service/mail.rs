@@ -19,7 +19,7 @@ fn fields(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-fn code(code: &str) -> SendMailRequest {
+pub fn code(code: &str) -> SendMailRequest {
     SendMailRequest {
         effect_key: random::bytes::<32>().to_vec().into(),
         to: "alice@example.com".to_owned(),
@@ -28,12 +28,12 @@ fn code(code: &str) -> SendMailRequest {
     }
 }
 
-async fn send(instance: &Instance, request: &SendMailRequest) -> Result<String, Status> {
+pub async fn send(instance: &Instance, request: &SendMailRequest) -> Result<String, Status> {
     let reply = instance.service.send_mail(Request::new(request.clone())).await?;
     Ok(reply.into_inner().message)
 }
 
-fn mail(servers: Vec<MailServer>) -> Option<Mail> {
+pub fn mail(servers: Vec<MailServer>) -> Option<Mail> {
     Some(Mail { from: "Evergate <noreply@example.com>".to_owned(), servers })
 }
 

@@ -101,8 +101,12 @@ async fn read_message(stream: &mut BufReader<TcpStream>) -> std::io::Result<Stri
     loop {
         let mut line = String::new();
         stream.read_line(&mut line).await?;
-        if line == ".\r\n" || line.is_empty() {
+        if line == ".\r\n" {
             return Ok(message);
+        }
+        if line.is_empty() {
+            // A message whose end does not come is none (RFC 5321, section 4.1.1.4).
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
         message.push_str(&line);
     }

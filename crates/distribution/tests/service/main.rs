@@ -13,3 +13,6 @@ mod enrolments;
 mod installation;
 mod mail;
 mod mail_server;
+#[path = "../../../store/tests/support/stall.rs"]
+mod stall;
+mod woken;

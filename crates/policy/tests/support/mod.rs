@@ -171,7 +171,7 @@ fn configuration() -> Configuration {
         paths: BTreeMap::new(),
         general: Vec::new(),
         headers: BTreeMap::new(),
-        grace: Period::default(),
+        grace: Period::from_seconds(900),
         permit_cache: Period::default(),
         mode: evergate_model::topology::Mode::default(),
         title: None,

@@ -1,5 +1,6 @@
 //! A process that stops: its work stands still at an await point while everybody else goes on, and
 //! goes on itself when it wakes. Shared by the tests of all services that write.
+#![allow(dead_code, reason = "each service uses its part")]
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -45,8 +46,13 @@ pub struct Outcome<T> {
 impl<T> Stopped<'_, T> {
     /// Lets another do the same, then wakes it.
     pub async fn meanwhile(self, other: impl Future<Output = T>) -> Outcome<T> {
+        self.meanwhile_within(Duration::from_millis(400), other).await
+    }
+
+    /// The same, for another that takes longer than usual.
+    pub async fn meanwhile_within(self, limit: Duration, other: impl Future<Output = T>) -> Outcome<T> {
         let mut other = Box::pin(other);
-        match tokio::time::timeout(Duration::from_millis(400), other.as_mut()).await {
+        match tokio::time::timeout(limit, other.as_mut()).await {
             Ok(other) => Outcome { woken: Some(self.0.await), other },
             Err(_) => {
                 drop(self);

@@ -38,6 +38,10 @@ pub(crate) enum Refusal {
     /// `CONNECT`, `TRACE` and the like.
     #[error("the method is not allowed")]
     Method,
+    /// The method has small letters: rules compare it exactly (RFC 9110 section 9.1), and some
+    /// applications do not.
+    #[error("the method is not written in capitals")]
+    SmallMethod,
     /// An upgrade to something else than WebSocket, or with a body.
     #[error("only an upgrade to WebSocket is possible, by GET without a body")]
     Upgrade,
@@ -62,6 +66,9 @@ impl Refusal {
 pub(crate) fn read(head: &Parts) -> Result<Asked, Refusal> {
     if head.method == Method::CONNECT || head.method == Method::TRACE {
         return Err(Refusal::Method);
+    }
+    if head.method.as_str().bytes().any(|letter| letter.is_ascii_lowercase()) {
+        return Err(Refusal::SmallMethod);
     }
     let (host, authority) = host(head)?;
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());

@@ -40,8 +40,11 @@ const ANSWER_LIMIT_IN_GRACE: Duration = Duration::from_millis(300);
 /// After a question without answer, grace stands in at once for so long, while questions go on;
 /// longer than a question takes to fail, and over with the first answer.
 const SILENT_FOR: Duration = Duration::from_secs(3);
-/// The most questions on their way; beyond it requests are turned away at once.
-const QUESTIONS: usize = 2048;
+/// The most questions on their way: a tenth of a second's work for policy.
+const QUESTIONS: usize = 512;
+/// Beyond it a question waits its turn, as long as an instance that hangs may hold those before it;
+/// if it has none by then, policy is too busy.
+const TURN_LIMIT: Duration = Duration::from_millis(250);
 /// An answer from an instance that lies behind in the revocation log, or has not heard of the
 /// resource, is asked for again: for a second, by which it should have heard.
 const BEHIND_ATTEMPTS: u32 = 25;
@@ -262,10 +265,13 @@ impl Decider {
     async fn answer(self: &Arc<Self>, pair: &Pair, case: &Case) -> Outcome {
         if !case.resource.permit_cache.is_zero()
             && let Some(flight) = self.flights.current(pair)
-            && let Ok(judgement) = flight.clone().outcome().await
-            && flight.answers(&judgement.answer, &case.facts)
         {
-            return Ok(judgement);
+            match flight.clone().outcome().await {
+                Ok(judgement) if flight.answers(&judgement.answer, &case.facts) => return Ok(judgement),
+                // To ask for oneself would not make it less busy.
+                Err(busy @ NoAnswer::Busy(_)) => return Err(busy),
+                Ok(_) | Err(_) => {}
+            }
         }
         self.ask(pair, case, !case.resource.permit_cache.is_zero()).outcome().await
     }
@@ -313,10 +319,11 @@ impl Decider {
     /// one for its pair while it lasts.
     fn ask(self: &Arc<Self>, pair: &Pair, case: &Case, is_open: bool) -> flights::Flight {
         let (flight, landing) = self.flights.begin(pair, Arc::clone(&case.facts), is_open);
+        let Some(landing) = landing else { return flight };
         let (this, pair, case) = (Arc::clone(self), pair.clone(), case.clone());
         let _on_control = self.control.enter();
         self.lifecycle.spawn("decide", async move {
-            let Ok(_room) = this.room.try_acquire() else {
+            let Ok(Ok(_room)) = tokio::time::timeout(TURN_LIMIT, this.room.acquire()).await else {
                 return landing.land(Err(NoAnswer::Busy("too many questions are on their way".to_owned())));
             };
             let asked_at = this.clock.now();

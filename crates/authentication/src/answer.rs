@@ -11,6 +11,9 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::cookies;
 
+/// Read by access points, and passed on to nobody.
+const BUSY: HeaderName = HeaderName::from_static("x-evergate-busy");
+
 /// After how many seconds the same request may succeed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RetryAfter(u64);
@@ -38,6 +41,12 @@ pub(crate) fn message(status: StatusCode, message: &Message, retry: Option<Retry
     if let Some(RetryAfter(seconds)) = retry {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
+    response
+}
+
+/// Says to the access point that nothing was done for want of time, so that it asks another instance.
+pub(crate) fn busy(mut response: Response) -> Response {
+    response.headers_mut().insert(BUSY, HeaderValue::from_static("1"));
     response
 }
 

@@ -105,7 +105,9 @@ impl IntoResponse for Failed {
                 &Message::unavailable().for_request(request),
                 soon,
             ),
-            Error::Busy => answer::message(StatusCode::SERVICE_UNAVAILABLE, &Message::busy(), soon),
+            Error::Busy => {
+                answer::busy(answer::message(StatusCode::SERVICE_UNAVAILABLE, &Message::busy(), soon))
+            }
             Error::Paused { until, now } => answer::message(
                 StatusCode::TOO_MANY_REQUESTS,
                 &Message::locked(minutes(now, until)),

@@ -49,24 +49,29 @@ impl Flights {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(pair).cloned()
     }
 
-    /// Begins a question. Others can join it if `is_open`, and if none is on its way for the pair.
+    /// Begins a question. Others can join it if `is_open`, and if none is on its way for the pair;
+    /// if that one is the same question, it is joined, and there is no landing.
     #[must_use]
     pub(crate) fn begin(
         self: &Arc<Self>,
         pair: &Pair,
         facts: Arc<RequestFacts>,
         is_open: bool,
-    ) -> (Flight, Landing) {
+    ) -> (Flight, Option<Landing>) {
         let (sender, outcome) = watch::channel(None);
-        let flight = Flight { facts, outcome };
         let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_first = is_open && !flights.contains_key(pair);
+        let current = flights.get(pair).filter(|_| is_open);
+        if let Some(same) = current.filter(|current| *current.facts == *facts) {
+            return (same.clone(), None);
+        }
+        let is_first = is_open && current.is_none();
+        let flight = Flight { facts, outcome };
         if is_first {
             flights.insert(pair.clone(), flight.clone());
         }
         drop(flights);
         let pair = is_first.then(|| pair.clone());
-        (flight, Landing { flights: Arc::clone(self), pair, outcome: sender })
+        (flight, Some(Landing { flights: Arc::clone(self), pair, outcome: sender }))
     }
 }
 
@@ -142,13 +147,14 @@ mod tests {
             headers: BTreeMap::new(),
         });
         let flights = Arc::new(Flights::default());
-        let (flight, landing) = flights.begin(&pair, facts, true);
+        let (flight, landing) = flights.begin(&pair, Arc::clone(&facts), true);
         assert!(flights.current(&pair).is_some());
+        assert!(flights.begin(&pair, facts, true).1.is_none(), "the same question is asked once");
         let look = Arc::new(Look { flights, pair, found: Mutex::default() });
         let waker = Waker::from(Arc::clone(&look));
         let mut outcome = pin!(flight.outcome());
         assert!(outcome.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-        landing.land(Err(NoAnswer::Away("told to".to_owned())));
+        landing.unwrap().land(Err(NoAnswer::Away("told to".to_owned())));
         assert_eq!(*look.found.lock().unwrap(), Some(false));
     }
 }

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use evergate_failover::engine::State;
 use evergate_failover::shell::CallOptions;
-use evergate_failover::{Classify, Reach};
 use evergate_model::id::{Request, Session};
 use evergate_model::{Host, Id, Name, Reads, RequestFacts, Service, Timestamp};
-use evergate_process::link::{Link, reach_of_status};
+use evergate_process::link::Link;
 use evergate_wire::convert::{self, ConvertError};
-use evergate_wire::peers::{PeerError, Peers};
+use evergate_wire::peers::{NotOk, PeerError, Peers};
 use evergate_wire::proto::{self, decide_reply::Verdict};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -361,17 +360,6 @@ impl Policy for Peers {
 /// Makes the pool ask the next instance, as if this one had said that it was busy: it is not down.
 fn passed_over(why: &'static str) -> Status {
     Status::resource_exhausted(why)
-}
-
-/// A gRPC answer other than OK, which knows whether it is an answer at all.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: {}", .0.code(), .0.message())]
-struct NotOk(Box<Status>);
-
-impl Classify for NotOk {
-    fn reach(&self) -> Reach {
-        reach_of_status(&self.0)
-    }
 }
 
 fn answer(reply: proto::DecideReply) -> Result<Answer, ConvertError> {

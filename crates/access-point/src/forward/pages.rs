@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use evergate_failover::engine::State;
 use evergate_failover::shell::CallOptions;
+use evergate_failover::{Classify, Reach};
 use evergate_model::Service;
 use evergate_process::link::{Link, LinkError};
 use evergate_wire::peers::Peers;
@@ -25,6 +25,8 @@ use crate::site::BuiltIn;
 const LONGEST: usize = 64 * 1024;
 /// The longest body that the API takes.
 const LONGEST_API: usize = 1024 * 1024;
+/// Said by an instance that did nothing for want of time: another is asked.
+const BUSY: HeaderName = HeaderName::from_static("x-evergate-busy");
 /// Answers of a known length up to this one are had whole before anything is passed on, so that an
 /// instance which dies within its answer is not noticed either.
 const WHOLE: u64 = 256 * 1024;
@@ -77,16 +79,41 @@ impl Pages for PeerPages {
         let sending = self.control.spawn(async move {
             let pool = peers.pool(service).ok_or("no pool")?;
             let mut options = options(pages, request.method());
-            if pool.status().candidates.iter().all(|candidate| candidate.state == State::Down) {
+            if !pool.is_anyone_up() {
                 options = options.within(LIMIT_WHILE_AWAY);
             }
             let attempt = |link: Link| {
                 let request = request.clone().map(|body| tonic::body::Body::new(Full::new(body)));
-                async move { whole(link.send(request).await?, &link).await }
+                async move {
+                    let answer = link.send(request).await?;
+                    if answer.headers().contains_key(BUSY) {
+                        Err(NoPage::Busy)
+                    } else {
+                        whole(answer, &link).await
+                    }
+                }
             };
             pool.call(options, attempt).await.map_err(|error| error.to_string())
         });
         Box::pin(async move { sending.await.map_err(|error| error.to_string())? })
+    }
+}
+
+/// Why one instance made no page.
+#[derive(Debug, thiserror::Error)]
+enum NoPage {
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    #[error("it has too much to do")]
+    Busy,
+}
+
+impl Classify for NoPage {
+    fn reach(&self) -> Reach {
+        match self {
+            Self::Link(error) => error.reach(),
+            Self::Busy => Reach::Busy,
+        }
     }
 }
 
@@ -102,7 +129,7 @@ fn options(pages: BuiltIn, method: &Method) -> CallOptions {
 
 /// The answer with all of its body, unless that is long, or nobody knows how long it will be: then
 /// it streams, and belongs to the instance that began it.
-async fn whole(answer: Response<Incoming>, link: &Link) -> Result<Response<PageBody>, LinkError> {
+async fn whole(answer: Response<Incoming>, link: &Link) -> Result<Response<PageBody>, NoPage> {
     let (head, body) = answer.into_parts();
     if !body.is_end_stream() && body.size_hint().exact().is_none_or(|length| length > WHOLE) {
         return Ok(Response::from_parts(head, PageBody::Stream(body)));
@@ -178,17 +205,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reading_is_hedged_soon_and_signing_in_has_its_time() {
+    fn reading_is_hedged_soon_and_writing_is_repeated_in_time() {
         for (pages, method, kind, patience) in [
-            (BuiltIn::Portal, Method::GET, CallKind::Read, 150),
-            (BuiltIn::Console, Method::HEAD, CallKind::Read, 150),
+            (BuiltIn::Portal, Method::GET, CallKind::Read, 300),
+            (BuiltIn::Console, Method::HEAD, CallKind::Read, 300),
             (BuiltIn::Portal, Method::POST, CallKind::Write, 1000),
-            (BuiltIn::Console, Method::POST, CallKind::Write, 300),
-            (BuiltIn::Console, Method::DELETE, CallKind::Write, 300),
+            (BuiltIn::Console, Method::POST, CallKind::Write, 400),
+            (BuiltIn::Console, Method::DELETE, CallKind::Write, 400),
         ] {
             let options = options(pages, &method);
             assert_eq!(options.kind, kind, "{pages:?} {method}");
-            assert_eq!(options.patience, Some(Duration::from_millis(patience)), "{pages:?} {method}");
+            assert!(options.patience.unwrap() <= Duration::from_millis(patience), "{pages:?} {method}");
         }
     }
 }

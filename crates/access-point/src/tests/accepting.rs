@@ -52,6 +52,7 @@ const SMUGGLING: &[Case] = &[
     refused(
         "POST / HTTP/1.1\r\nHost: wiki.example.com\r\nTransfer-Encoding: chunked\r\n\r\n1\nx\r\n0\r\n\r\n",
     ),
+    refused("get / HTTP/1.1\r\nHost: wiki.example.com\r\n\r\n"),
     refused("GET / HTTP/1.1\nHost: wiki.example.com\r\n\r\n"),
     refused("GET / HTTP/1.1\r\nHost: wiki.example.com\n\r\n"),
     refused("GET / HTTP/1.1\r\nHost: wiki.example.com\r\nX: a\rb\r\n\r\n"),

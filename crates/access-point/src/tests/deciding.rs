@@ -1,11 +1,14 @@
 //! Permits: who gets one, for how long, and what happens when nobody can say.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use evergate_model::reads::{HeaderRead, PathRead};
-use evergate_model::{Period, Reads};
+use evergate_model::{NormalPath, Period, Reads, RequestFacts};
 use evergate_process::Clock;
 use evergate_process::clock::ManualClock;
+use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::application::Application;
@@ -13,6 +16,7 @@ use super::client::{Client, get};
 use super::kit::{AccessPoint, Plan, session, until};
 use super::policy::{answer, permit};
 use crate::decide::policy::{Answer, AnswerVerdict, NoAnswer, Presence};
+use crate::decide::{Case, Ruling};
 
 async fn ask(access_point: &AccessPoint, path: &str, lines: &str) -> u16 {
     Client::connect(access_point.address).await.ask(&get(path, lines)).await.status
@@ -269,6 +273,35 @@ async fn a_busy_policy_is_not_away_and_grace_does_not_stand_in_for_it() {
     assert_eq!(access_point.policy.asked(), 2, "not asked again");
     access_point.policy.say(Ok(permit(Reads::default())));
     assert_eq!(ask(&access_point, "/", &cookie).await, 200, "and not taken to be silent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_the_same_answer_does_not_ask_a_busy_policy_for_himself() {
+    let (_application, access_point) = with_application(|_| ()).await;
+    access_point.policy.say(Err(NoAnswer::Busy("told to".to_owned())));
+    access_point.policy.hang();
+    let case = |number: u32| Case {
+        resource: Arc::clone(access_point.shared.site.load().resources().next().unwrap()),
+        caller: None,
+        facts: Arc::new(RequestFacts {
+            method: "GET".to_owned(),
+            host: "wiki.example.com".parse().unwrap(),
+            path: NormalPath::new(&format!("/{number}")).unwrap(),
+            client: "192.0.2.7".parse().unwrap(),
+            access_point: "access-point1".parse().unwrap(),
+            headers: BTreeMap::new(),
+        }),
+        version: 1,
+    };
+    // Polled in turn: all have come before any is answered.
+    let all = join_all((0..20).map(|number| access_point.shared.decider.decide(case(number))));
+    let open = async {
+        until("one asked", || access_point.policy.asked() > 0).await;
+        access_point.policy.wake();
+    };
+    let (rulings, ()) = tokio::join!(all, open);
+    assert!(rulings.iter().all(|ruling| matches!(ruling, Ruling::Unconfirmed)));
+    assert_eq!(access_point.policy.asked(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::files;
 
 /// A bootstrap file. It holds secrets: it is written with mode 0600.
+///
+/// Programs write it, not people: fields that a newer program knows are passed over.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Bootstrap {
     /// The installation.
     pub lineage: Id<Lineage>,
@@ -50,7 +51,6 @@ pub struct Bootstrap {
 
 /// An administration instance, as it is known before the first snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct AdministrationPeer {
     /// Its name.
     pub instance: Name,
@@ -200,5 +200,33 @@ mod optional_secret_text {
         from: D,
     ) -> Result<Option<Secret<String>>, D::Error> {
         Ok(Option::<String>::deserialize(from)?.map(Secret::new))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_newer_program_writes_is_read_and_what_is_missing_is_named() {
+        let peer = json!({ "instance": "administration1", "address": "a:1", "certificates": [], "newer": 1 });
+        let mut file = json!({
+            "lineage": Id::<Lineage>::from_bytes([7; 16]).to_string(), "instance": "policy1", "service": "policy",
+            "identity_roots": [], "certificate": "", "key": "", "administration": [peer],
+            "snapshot_keys": [], "operations": "127.0.0.1:1", "newer": { "still": true },
+        });
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("policy1.json");
+        std::fs::write(&path, file.to_string()).unwrap();
+        let read = Bootstrap::read(&path).unwrap();
+        assert_eq!(read.administration.len(), 1);
+
+        file.as_object_mut().unwrap().remove("operations");
+        std::fs::write(&path, file.to_string()).unwrap();
+        let refused = Bootstrap::read(&path).unwrap_err();
+        let error = std::error::Error::source(&refused).unwrap().to_string();
+        assert!(error.contains("operations"), "{error}");
     }
 }

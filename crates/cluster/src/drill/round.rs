@@ -27,6 +27,8 @@ const AFTERWARDS: Duration = Duration::from_secs(4);
 const LONGEST: Duration = Duration::from_secs(30);
 /// The longest hold-down is 5 min: a failback that has not come some time after is not waited for.
 const LONGEST_FAILBACK: Duration = Duration::from_secs(330);
+/// A client on a busy machine hears so much later, at most, that a connection has ended.
+const HEARD: Duration = Duration::from_millis(100);
 /// Between two words to the operator.
 const TELL: Duration = Duration::from_millis(500);
 
@@ -302,14 +304,15 @@ fn marks(fault: Fault, report: &ServiceReport, seen: &Seen, after: impl Fn(Insta
 }
 
 /// What became of a request. Those on connections that a struck access point held cannot be answered
-/// by anybody else, whose TLS they do not have; with a crash they broke when it was gone, and with a
-/// hang nothing new on them was answered either.
+/// by anybody else, whose TLS they do not have; with a crash they broke when it was gone, or a moment
+/// later, if they were written before the client had heard of the end; with a hang nothing new on
+/// them was answered either.
 fn fate(subject: Subject, fault: Fault, sample: &Sample, struck: Struck) -> Fate {
     let Some(loss) = &sample.loss else { return Fate::Answered };
     let was_held = loss.broken.is_some_and(|broken| {
         broken.opened <= struck.silent
             && sample.began + sample.took >= struck.at
-            && (fault == Fault::Hang || broken.begun <= struck.silent)
+            && (fault == Fault::Hang || broken.begun <= struck.silent + HEARD)
     });
     if subject == Subject::Service(Service::AccessPoint) && was_held { Fate::InFlight } else { Fate::Lost }
 }
@@ -348,7 +351,8 @@ mod tests {
         assert_eq!(crash(10, 95, 104), Fate::InFlight, "begun before the kill, broken by it");
         assert_eq!(crash(10, 103, 106), Fate::InFlight, "begun while the process was going");
         assert_eq!(crash(10, 90, 95), Fate::Lost, "broken before the kill");
-        assert_eq!(crash(10, 110, 120), Fate::Lost, "begun when it was gone");
+        assert_eq!(crash(10, 204, 206), Fate::InFlight, "begun before the client heard of the end");
+        assert_eq!(crash(10, 206, 220), Fate::Lost, "begun when the client must have known");
         assert_eq!(crash(110, 111, 120), Fate::Lost, "on a connection to another");
         let hang = |opened, begun, ended| of(Fault::Hang, DOOR, opened, begun, ended);
         assert_eq!(hang(10, 1500, 2100), Fate::InFlight, "on a connection that it held while it hung");

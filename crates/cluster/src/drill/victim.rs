@@ -49,12 +49,16 @@ pub(super) async fn gone(process: u32) -> Instant {
     Instant::now()
 }
 
-/// A zombie has closed everything it had. (proc(5): the state follows the name, which is in
-/// parentheses and may contain anything.)
+/// Whether any thread of a process lives: its connections are open as long, also where the first
+/// thread is a zombie already. (proc(5): the state follows the name, which is in parentheses and may
+/// contain anything.)
 fn is_alive(process: u32) -> bool {
-    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    let state = text.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
-    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{process}/task")) else { return false };
+    threads.flatten().any(|thread| {
+        let text = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        let state = text.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+        state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
+    })
 }
 
 /// Who calls the subject, so that their metrics tell of it.

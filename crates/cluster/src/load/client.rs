@@ -113,10 +113,11 @@ impl LoadClient {
     async fn open(&self, host: &str) -> Result<Connection, Loss> {
         let name = ServerName::try_from(host.to_owned()).map_err(|error| Loss::because(error.to_string()))?;
         let refused = |error: std::io::Error| Loss::because(format!("no connection: {error}"));
+        // Taken before, since under load this task may hear late that the connection stands.
+        let opened = Instant::now();
         let connecting = timeout(LIMIT, TcpStream::connect(self.to)).await;
         let stream = connecting.map_err(|_| Loss::because(too_long()))?.map_err(refused)?;
         stream.set_nodelay(true).map_err(refused)?;
-        let opened = Instant::now();
         let broken = |reason: String| Loss { reason, broken: Some(Broken { opened, begun: opened }) };
         let broke = |error: &dyn std::error::Error| broken(format!("the handshake broke: {}", whole(error)));
         let handshake = timeout(LIMIT, self.connector.connect(name, stream)).await;

@@ -17,7 +17,7 @@ pub struct Loss {
 /// A connection that died under a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Broken {
-    /// When the connection was made.
+    /// When the connection was asked for.
     pub opened: Instant,
     /// When the request was begun on it.
     pub begun: Instant,

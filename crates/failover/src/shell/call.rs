@@ -2,6 +2,7 @@
 
 mod attempt;
 mod course;
+mod outcomes;
 
 use std::future::Future;
 
@@ -13,7 +14,8 @@ use super::options::CallOptions;
 use super::pool::{Pool, Shared};
 use crate::engine::Budget;
 use attempt::Caller;
-use course::{Course, Outcomes};
+use course::Course;
+use outcomes::Outcomes;
 
 /// Why a call has no answer.
 #[derive(Debug, thiserror::Error)]

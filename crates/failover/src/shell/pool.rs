@@ -1,5 +1,7 @@
 //! A pool with its connections: what services hold.
 
+mod starting;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -7,6 +9,8 @@ use evergate_model::Timestamp;
 use evergate_model::topology::Mode;
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::Instant;
+
+pub(super) use starting::{Cost, Start};
 
 use super::chooser::Chooser;
 use super::dial::Dial;
@@ -68,28 +72,6 @@ pub(super) struct Shared<D: Dial> {
     pub(super) configured: watch::Sender<()>,
     /// Wakes the calls in flight when a member's state changes, or a connection was given up.
     pub(super) moved: Notify,
-}
-
-/// What a further attempt costs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cost {
-    /// Nothing: it is the first, or the one before reached nobody.
-    Free,
-    /// A repetition of what may have been acted upon, or whose member is under suspicion.
-    Retry,
-    /// A second question beside a first that will probably be answered.
-    Hedge,
-}
-
-/// Whether and where an attempt started.
-#[derive(Debug)]
-pub(super) enum Start {
-    /// There; and what the member was taken to be.
-    At(Member, MemberState),
-    /// All were tried.
-    Nobody,
-    /// Somebody is left, but the budget is spent.
-    TooMuch,
 }
 
 struct State {
@@ -194,38 +176,6 @@ impl<D: Dial> Shared<D> {
         if moved {
             self.moved.notify_waiters();
         }
-    }
-
-    /// Chooses a member for a call and notes that an attempt started there, if the budget allows
-    /// what it costs. Beside an attempt that still waits (`beside`) none is started at a member that
-    /// is down.
-    pub(super) fn start(&self, tried: &[MemberId], beside: bool, cost: Cost) -> Start {
-        let now = self.now();
-        let mut state = self.lock();
-        let chosen = self.options.chooser.choose(&state.engine, tried, now);
-        let found = chosen.and_then(|id| Some((state.engine.state(&id)?, id)));
-        let Some((found, id)) = found.filter(|(found, _)| !(beside && *found == MemberState::Down)) else {
-            return Start::Nobody;
-        };
-        let is_affordable = match cost {
-            Cost::Free => true,
-            Cost::Retry => state.budget.retry(now),
-            Cost::Hedge => {
-                let is_promising = state.engine.is_well(&id, now);
-                state.budget.hedge(is_promising, now)
-            }
-        };
-        if !is_affordable {
-            return Start::TooMuch;
-        }
-        let Some(member) = state.engine.members().find(|member| member.id == id).cloned() else {
-            return Start::Nobody;
-        };
-        let commands = state.engine.handle(Event::Started { member: id }, now);
-        drop(state);
-        tell::tell_again(&self.options.link, cost);
-        self.tell(commands);
-        Start::At(member, found)
     }
 
     /// What a member is taken to be now.

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::CallError;
 use super::attempt::{self, Caller, Ended, Marks, Outcome, Waiting};
+use super::outcomes::Outcomes;
 use crate::engine::{Event, MemberId, State};
 use crate::shell::classify::{Classify, Reach};
 use crate::shell::dial::Dial;
@@ -22,27 +23,6 @@ use crate::shell::pool::{Cost, Shared, Start};
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
 /// The wait before those who were busy are asked once more.
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
-
-/// What is remembered of a call's attempts, for the error.
-#[derive(Debug)]
-pub(super) struct Outcomes {
-    attempts: u32,
-    last: String,
-    busy: bool,
-}
-
-impl Default for Outcomes {
-    fn default() -> Self {
-        Self { attempts: 0, last: "not attempted".to_owned(), busy: false }
-    }
-}
-
-impl Outcomes {
-    pub(super) fn no_answer<E>(&self, link: &str) -> CallError<E> {
-        let (link, last) = (link.to_owned(), self.last.clone());
-        CallError::NoAnswer { link, attempts: self.attempts, last, busy: self.busy }
-    }
-}
 
 /// An attempt that waits for an answer.
 struct Pending {

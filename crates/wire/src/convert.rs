@@ -231,6 +231,10 @@ fn sequences_to_proto(sequences: &[Vec<WantedFactor>]) -> Vec<proto::FactorSeque
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use proptest::prelude::*;
+
     use super::*;
 
     fn facts() -> RequestFacts {
@@ -310,5 +314,51 @@ mod tests {
         assert_eq!(reads(sent.reads).unwrap(), decision.reads);
         let Some(proto::decide_reply::Verdict::SignIn(sign_in)) = sent.verdict else { panic!() };
         assert_eq!(sequences(sign_in).unwrap(), vec![vec![wanted]]);
+    }
+
+    fn client() -> impl Strategy<Value = IpAddr> {
+        let four = any::<u32>().prop_map(|bits| IpAddr::from(Ipv4Addr::from(bits)));
+        prop_oneof![four, any::<u128>().prop_map(|bits| IpAddr::from(Ipv6Addr::from(bits)))]
+    }
+
+    fn any_facts() -> impl Strategy<Value = RequestFacts> {
+        let headers = prop::collection::btree_map("[a-z0-9-]{1,20}", "\\PC{0,40}", 0..8);
+        let path = "/[ -~]{0,40}".prop_filter_map("no path", |text| NormalPath::new(&text).ok());
+        ("[A-Z]{1,10}", path, client(), headers).prop_map(|(method, path, client, headers)| RequestFacts {
+            method,
+            path,
+            client,
+            headers,
+            ..facts()
+        })
+    }
+
+    fn any_reads() -> impl Strategy<Value = Reads> {
+        let path = ("\\PC{0,20}", any::<bool>()).prop_map(|(prefix, is_under)| PathRead { prefix, is_under });
+        let value = prop::option::of("\\PC{0,20}");
+        let header = ("\\PC{0,20}", value).prop_map(|(name, value)| HeaderRead { name, value });
+        let lists = (prop::collection::vec(path, 0..4), prop::collection::vec(header, 0..4));
+        let name = prop::option::of("[a-z]{1,9}");
+        (prop::option::of("\\PC{0,9}"), prop::option::of(client()), name, lists).prop_map(
+            |(method, client, name, (paths, headers))| Reads {
+                method,
+                paths,
+                client,
+                access_point: name.map(|name| name.parse().unwrap()),
+                headers,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_an_access_point_says_of_a_request_survives_the_wire(facts in any_facts()) {
+            prop_assert_eq!(request_facts(Some(request_facts_to_proto(&facts))).unwrap(), facts);
+        }
+
+        #[test]
+        fn whatever_an_answer_rests_on_survives_the_wire(sent in any_reads()) {
+            prop_assert_eq!(reads(Some(reads_to_proto(&sent))).unwrap(), sent);
+        }
     }
 }

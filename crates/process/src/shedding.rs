@@ -214,6 +214,26 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn past_saturation_as_much_is_done_as_before_and_nobody_waits_long() {
+        // Two at once, 10 ms each: 200 a second at most; three times as many are offered.
+        let (layer, time) = (SheddingLayer::new(LIMITS), Duration::from_millis(10));
+        let started = Instant::now();
+        let calls = (0..3000_u32).map(|number| {
+            let layer = &layer;
+            async move {
+                tokio::time::sleep(Duration::from_secs(5) * number / 3000).await;
+                let began = Instant::now();
+                let answer = slow(layer, time).oneshot(Request::new(())).await.unwrap();
+                (answer.status() == StatusCode::OK).then(|| began.elapsed())
+            }
+        });
+        let good: Vec<Duration> = join_all(calls).await.into_iter().flatten().collect();
+        let most = started.elapsed().as_millis() / 5;
+        assert!(good.len() as u128 * 10 >= most * 9, "{} of {most}", good.len());
+        assert!(good.iter().all(|took| *took <= LIMITS.patience + time), "{:?}", good.iter().max());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn the_runtimes_own_queue_counts_as_waiting() {
         let layer = SheddingLayer::new(LIMITS);
         let mut request = Request::new(());

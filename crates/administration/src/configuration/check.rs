@@ -37,8 +37,7 @@ pub fn check(configuration: &Configuration) -> Result<RuleSet, Vec<Problem>> {
 }
 
 fn from_rule_problem(problem: &RuleProblem) -> Problem {
-    let place =
-        problem.at.map_or_else(|| problem.place.to_string(), |at| format!("{}, {at}", problem.place));
+    let place = problem.at.map_or_else(|| problem.place.to_string(), |at| format!("{}, {at}", problem.place));
     Problem::new(place, &problem.message)
 }
 

@@ -102,13 +102,15 @@ impl Browser {
             }
         }
         assert_eq!(answer.headers()["cache-control"], "no-store");
-        let header = |name| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let (head, body) = answer.into_parts();
+        let html = body.collect().await.unwrap().to_bytes().to_vec();
+        let header = |name| head.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
         Page {
-            status: answer.status(),
+            status: head.status,
             location: header(header::LOCATION),
             retry_after: header(header::RETRY_AFTER),
             policy: header(header::CONTENT_SECURITY_POLICY),
-            html: String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap(),
+            html: String::from_utf8(html).unwrap(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a policy instance gets done when it is asked for more than it can do: decisions over its real
 //! listener (mutual TLS, HTTP/2), on one thread, with callers on another.
 //!
-//! `cargo run --release -p evergate-policy --example saturation`
+//! `cargo run --release -p evergate-policy --example decisions`
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

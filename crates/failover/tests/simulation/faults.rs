@@ -23,6 +23,9 @@ pub enum Fault {
     Slow { member: usize, by: Ms, beats: bool },
     /// Refuses calls for load.
     Busy { member: usize },
+    /// More calls come than all members together can answer: half are refused for load, the others
+    /// take longer; heartbeats are answered.
+    Overload { by: Ms },
     /// Lives, but cannot answer calls now: its database is away.
     Unable { member: usize },
     /// Messages of one caller, or of all, do not pass.
@@ -77,6 +80,7 @@ impl Spell {
             Fault::Slow { member: m, .. } | Fault::Busy { member: m } | Fault::Unable { member: m } => {
                 (m == member).then_some(TRACES)?
             }
+            Fault::Overload { .. } => TRACES,
             Fault::PowerLoss { member: m } => (m == member).then_some(TRACES_OF_SILENCE)?,
             Fault::Cut { caller: c, member: m, .. } => {
                 (m == member && c.is_none_or(|c| c == caller)).then_some(TRACES_OF_SILENCE)?
@@ -95,26 +99,33 @@ impl Spell {
         matches!(self.fault, Fault::Starve { caller: c } if c.is_none_or(|c| c == caller))
     }
 
-    /// Whether it can make a member look dead, and not only slow, busy or unlistened to.
-    pub fn is_blame(&self) -> bool {
+    /// Whether a member may be suspected: heartbeats come too seldom to tell at once that one which
+    /// is slow is not silent.
+    pub fn may_be_suspected(&self) -> bool {
         use Fault::{Busy, Restart, Starve, Unable};
         !matches!(self.fault, Busy { .. } | Unable { .. } | Starve { .. } | Restart { .. })
     }
 
+    /// Whether a member may be taken to be down: not one that answers heartbeats.
+    pub fn may_be_taken_for_down(&self) -> bool {
+        self.may_be_suspected()
+            && !matches!(self.fault, Fault::Overload { .. } | Fault::Slow { beats: false, .. })
+    }
+
     /// Whether a call may wait without anybody being silent.
     pub fn may_seem_slow(&self) -> bool {
-        use Fault::{Cut, Hang, Loss, Slow};
-        matches!(self.fault, Slow { .. } | Loss { .. } | Cut { .. } | Hang { .. })
+        use Fault::{Cut, Hang, Loss, Overload, Slow};
+        matches!(self.fault, Overload { .. } | Slow { .. } | Loss { .. } | Cut { .. } | Hang { .. })
     }
 
     /// Whether a call that was made in it may wait although its time is over.
     pub fn outlasts_itself(&self) -> bool {
-        matches!(self.fault, Fault::Loss { .. } | Fault::Slow { .. })
+        matches!(self.fault, Fault::Loss { .. } | Fault::Slow { .. } | Fault::Overload { .. })
     }
 
     /// Whether callers may go to and fro for as long as it lasts.
     pub fn is_ambiguous(&self) -> bool {
-        matches!(self.fault, Fault::Loss { .. } | Fault::Slow { .. })
+        self.outlasts_itself()
     }
 }
 
@@ -123,7 +134,7 @@ impl Fault {
         let member = random.index(shape.members);
         let caller = random.index(shape.callers);
         let or_all = if random.percent(50) { Some(caller) } else { None };
-        match random.between(0, 16) {
+        match random.between(0, 17) {
             0..=2 => Self::Crash { member },
             3 => Self::PowerLoss { member },
             4..=6 => Self::Hang { member, killed: random.percent(30) },
@@ -137,6 +148,7 @@ impl Fault {
             12 => Self::Loss { caller, member, percent: random.between(5, 60) },
             13 | 14 => Self::Starve { caller: or_all },
             15 => Self::Unable { member },
+            16 => Self::Overload { by: random.between(100, 1_500) },
             _ => Self::Restart { caller, jump: i64::try_from(random.between(0, 200_000)).unwrap() - 100_000 },
         }
     }

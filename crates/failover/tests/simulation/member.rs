@@ -30,6 +30,8 @@ pub struct Life {
     /// Drains, and takes no more calls.
     pub refuses: bool,
     pub busy: u32,
+    /// Gets more calls than it can answer.
+    pub overloaded: u32,
     pub unable: u32,
     pub slow: Ms,
     pub slow_beats: Ms,

@@ -34,6 +34,8 @@ pub enum Bug {
     HoldsNobodyDown,
     /// A silent member is waited for until the deadline.
     HasEndlessPatience,
+    /// Reads are asked a second time even after somebody said that it is busy.
+    HedgesAfterBusy,
     /// Every read is asked twice, and no budget knows of it.
     HedgesEverything,
     /// Nobody but the first member is ever asked a second time.
@@ -48,7 +50,7 @@ pub enum Bug {
 
 impl Bug {
     /// All, each with the invariant that must catch it.
-    pub const ALL: [(Self, Invariant); 14] = [
+    pub const ALL: [(Self, Invariant); 16] = [
         (Self::NeverAsksAnother, Invariant::NoCallFails),
         (Self::TakesResetsForAnswers, Invariant::NoCallFails),
         (Self::IgnoresStates, Invariant::NoneToTheDown),
@@ -58,7 +60,9 @@ impl Bug {
         (Self::IgnoresTheHoldDown, Invariant::HoldDownKept),
         (Self::HoldsNobodyDown, Invariant::HoldDownKept),
         (Self::HasEndlessPatience, Invariant::RecoveryBounded),
+        (Self::HedgesAfterBusy, Invariant::BusyIsNotHedged),
         (Self::HedgesEverything, Invariant::BudgetKept),
+        (Self::HoldsNobodyDown, Invariant::SwitchesBounded),
         (Self::NeverFailsBack, Invariant::Heals),
         (Self::TakesBusyForLost, Invariant::BlamedWithCause),
         (Self::SlowHeartbeats, Invariant::BlamedWithCause),
@@ -78,6 +82,7 @@ impl Bug {
     pub fn options(self, kind: CallKind, right: CallOptions) -> CallOptions {
         match (self, kind) {
             (Self::RepeatsWhatMustNotBe, CallKind::Once) => CallOptions::WRITE,
+            (Self::HedgesAfterBusy, CallKind::Read) => CallOptions { kind: CallKind::Write, ..right },
             (Self::HasEndlessPatience, _) => right.with_patience(None),
             (Self::HedgesEverything, CallKind::Read) => right.with_patience(Some(Duration::from_millis(2))),
             _ => right,

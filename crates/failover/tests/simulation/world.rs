@@ -169,7 +169,8 @@ impl World {
         if life.refuses {
             return Some(End::Draining);
         }
-        if life.busy > 0 {
+        let is_too_much = life.overloaded > 0 && self.chance(|random| random.percent(50));
+        if life.busy > 0 || is_too_much {
             return Some(End::Busy);
         }
         if life.unable > 0 {
@@ -238,6 +239,17 @@ impl World {
                 self.members[member].change(|life| life.busy += 1);
                 healed().await;
                 self.members[member].change(|life| life.busy -= 1);
+            }
+            Fault::Overload { by } => {
+                for member in &self.members {
+                    member
+                        .change(|life| (life.overloaded, life.slow) = (life.overloaded + 1, life.slow + by));
+                }
+                healed().await;
+                for member in &self.members {
+                    member
+                        .change(|life| (life.overloaded, life.slow) = (life.overloaded - 1, life.slow - by));
+                }
             }
             Fault::Unable { member } => {
                 self.members[member].change(|life| life.unable += 1);

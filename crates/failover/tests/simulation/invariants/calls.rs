@@ -8,7 +8,7 @@ use evergate_failover::shell::CallKind;
 use super::{Invariant, Run, Violation};
 use crate::Ms;
 use crate::caller::options;
-use crate::faults::{Fault, Spell};
+use crate::faults::Spell;
 use crate::record::{Asked, Done, End, Entry, Known, MOST};
 
 /// One call from its beginning to its end.
@@ -101,6 +101,13 @@ fn needed(run: &Run<'_>, story: &Story) -> Ms {
     others * story.patience() + SLACK + paced
 }
 
+/// Once somebody said that it is busy nobody else is asked because of mere slowness, or of a question
+/// lost on a connection that stands: load is not answered with more load.
+fn waits_for_one_only(run: &Run<'_>, story: &Story) -> bool {
+    let met_busy = story.attempts.iter().any(|attempt| attempt.end.is_some_and(|(_, end)| end == End::Busy));
+    met_busy && (0..run.shape.members).any(|m| has_had_its_turn_in_trouble(run, story, m))
+}
+
 pub fn no_call_fails(run: &Run<'_>, stories: &[Story]) -> Vec<Violation> {
     let failed = |story: &&Story| {
         let Some((ended, done)) = story.done else { return false };
@@ -112,6 +119,7 @@ pub fn no_call_fails(run: &Run<'_>, stories: &[Story]) -> Vec<Violation> {
             Done::Lost if story.is_repeatable() => return true,
             Done::Lost => return !was_sent(),
             Done::NoAnswer if !story.is_repeatable() && was_sent() => return false,
+            Done::NoAnswer if waits_for_one_only(run, story) => return false,
             Done::NoAnswer => {}
         }
         let from = ended.saturating_sub(needed(run, story));
@@ -125,15 +133,21 @@ pub fn no_call_fails(run: &Run<'_>, stories: &[Story]) -> Vec<Violation> {
 /// A call that was refused for load is not made again and again; one that was made while the member
 /// was slow, or that was lost on a connection that stands, waits.
 fn has_had_its_turn(run: &Run<'_>, story: &Story, member: usize) -> bool {
+    let was_refused =
+        |attempt: &Attempt| attempt.member == member && attempt.end.is_some_and(|(_, end)| end == End::Busy);
+    story.attempts.iter().any(was_refused) || has_had_its_turn_in_trouble(run, story, member)
+}
+
+fn has_had_its_turn_in_trouble(run: &Run<'_>, story: &Story, member: usize) -> bool {
     let waits_on = |at: Ms| {
         let mut troubles = run.troubles(story.caller, member).filter(|(spell, ..)| spell.outlasts_itself());
         troubles.any(|(_, from, to)| from <= at && at <= to)
     };
-    story.attempts.iter().filter(|attempt| attempt.member == member).any(|attempt| match attempt.end {
-        Some((_, End::Busy)) => true,
-        Some((_, End::Left)) | None => waits_on(attempt.at),
-        Some(_) => false,
-    })
+    let waited = |attempt: &&Attempt| {
+        let end = attempt.end.map(|(_, end)| end);
+        attempt.member == member && matches!(end, None | Some(End::Left | End::Answered(_)))
+    };
+    story.attempts.iter().filter(waited).any(|attempt| waits_on(attempt.at))
 }
 
 pub fn writes_once(run: &Run<'_>, stories: &[Story]) -> Vec<Violation> {
@@ -163,6 +177,7 @@ pub fn recovery_bounded(run: &Run<'_>, stories: &[Story]) -> Vec<Violation> {
         let Some((ended, Done::Answered(_))) = story.done else { return false };
         story.is_repeatable()
             && ended - story.at > needed(run, story)
+            && !waits_for_one_only(run, story)
             && run.somebody_is_good(story.caller, story.at, ended).is_some()
     };
     let late = stories.iter().filter(is_late);
@@ -215,9 +230,8 @@ fn hedges(run: &Run<'_>, story: &Story) -> Vec<Ms> {
 
 /// Whether nothing made an attempt's member silent, or its connection lead nowhere, until then.
 fn may_answer(run: &Run<'_>, story: &Story, attempt: &Attempt, until: Ms) -> bool {
-    let is_silent =
-        |spell: &Spell| spell.is_blame() && !matches!(spell.fault, Fault::Slow { beats: false, .. });
-    let mut silences = run.troubles(story.caller, attempt.member).filter(|(spell, ..)| is_silent(spell));
+    let mut silences =
+        run.troubles(story.caller, attempt.member).filter(|(spell, ..)| spell.may_be_taken_for_down());
     silences.all(|(_, from, to)| until < from || to < attempt.at)
 }
 
@@ -230,8 +244,11 @@ pub fn busy_is_not_hedged(run: &Run<'_>, stories: &[Story]) -> Vec<Violation> {
         };
         let mut later = story.attempts.iter().filter(|attempt| attempt.at > busy);
         later.any(|next| {
-            let waits = |other: &Attempt| other.at < next.at && other.waits_at(next.at);
-            story.attempts.iter().any(|other| waits(other) && may_answer(run, story, other, next.at))
+            let waits = |other: &&Attempt| other.at < next.at && other.waits_at(next.at);
+            let mut waiting = story.attempts.iter().filter(waits).peekable();
+            let is_up = |other: &Attempt| next.known[other.member].state == State::Up;
+            waiting.peek().is_some()
+                && waiting.all(|other| is_up(other) && may_answer(run, story, other, next.at))
         })
     };
     let reads = stories.iter().filter(|story| story.kind == CallKind::Read);

@@ -4,6 +4,7 @@ use evergate_failover::engine::State;
 
 use super::{Invariant, Run, Violation};
 use crate::Ms;
+use crate::faults::{Fault, Spell};
 use crate::record::{Asked, End, Entry, Known, MOST};
 
 fn violation(invariant: Invariant, at: Ms, what: String) -> Violation {
@@ -122,10 +123,24 @@ pub fn hold_down_kept(run: &Run<'_>) -> Vec<Violation> {
 /// A call that was made in trouble is given up so long after it.
 const DEADLINE: Ms = 2_000;
 
+/// A watcher knows that it was late itself by its timer being 100 ms late: the longest time of waiting
+/// (300 ms for a write) and that.
+const HARDLY_LATE: Ms = 400;
+const AT_ONCE: Ms = 10;
+
 pub fn blamed_with_cause(run: &Run<'_>) -> Vec<Violation> {
-    let has_cause = |caller, member, at: Ms| {
-        let mut troubles = run.troubles(caller, member).filter(|(spell, ..)| spell.is_blame());
-        troubles.any(|(_, from, to)| from <= at && at <= to + DEADLINE)
+    let has_cause = |caller, member, to: State, at: Ms| {
+        let may = |spell: &Spell| match to {
+            State::Down => spell.may_be_taken_for_down(),
+            State::Draining => matches!(spell.fault, Fault::Stop { .. }),
+            State::Suspect | State::Up => spell.may_be_suspected(),
+        };
+        let mut troubles = run.troubles(caller, member).filter(|(spell, ..)| may(spell));
+        let mut starved = run.spells.iter().filter(|spell| to == State::Suspect && spell.starves(caller));
+        let was_hardly_late = |spell: &Spell| {
+            spell.to - spell.from < HARDLY_LATE && spell.from <= at && at <= spell.to + AT_ONCE
+        };
+        troubles.any(|(_, from, to)| from <= at && at <= to + DEADLINE) || starved.any(was_hardly_late)
     };
     let blamed = run.entries.iter().filter_map(|(at, entry)| match *entry {
         Entry::Changed {
@@ -134,7 +149,7 @@ pub fn blamed_with_cause(run: &Run<'_>) -> Vec<Violation> {
             to: to @ (State::Suspect | State::Down | State::Draining),
             cause,
             ..
-        } if !has_cause(caller, member, *at) => {
+        } if !has_cause(caller, member, to, *at) => {
             let what = format!("caller {caller} took m{member} to be {} ({cause})", to.as_str());
             Some(violation(Invariant::BlamedWithCause, *at, what))
         }

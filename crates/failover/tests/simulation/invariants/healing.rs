@@ -72,8 +72,8 @@ pub fn switches_bounded(run: &Run<'_>) -> Vec<Violation> {
             .iter()
             .filter(|(_, entry)| matches!(entry, Entry::FailedOver { caller: c, .. } if *c == caller));
         let of_spell = |spell: &Spell| {
-            let touches =
-                (0..run.shape.members).any(|m| spell.is_blame() && spell.troubles(caller, m).is_some());
+            let touches = (0..run.shape.members)
+                .any(|m| spell.may_be_suspected() && spell.troubles(caller, m).is_some());
             let again = if spell.is_ambiguous() { 2 * (spell.to - spell.from).div_ceil(1_000) } else { 0 };
             if touches { 3 + again } else { 0 }
         };

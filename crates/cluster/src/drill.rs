@@ -50,7 +50,7 @@ pub use application::{COMMAND as APPLICATION_COMMAND, serve as serve_application
 pub use guard::{COMMAND as GUARD_COMMAND, guard};
 pub use html::html;
 pub use ledger::Once;
-pub use report::{Failback, Fault, Healed, Mark, Report, ServiceReport};
+pub use report::{Failback, Fault, Healed, Mark, Report, ServiceReport, requests};
 pub use subject::{Subject, SubjectError};
 pub use timeline::Timeline;
 

@@ -151,8 +151,7 @@ impl ServiceReport {
         let instance = &self.instance;
         let mut faults = Vec::new();
         if self.lost > 0 {
-            let requests = if self.lost == 1 { "request was" } else { "requests were" };
-            faults.push(format!("{} {requests} lost", self.lost));
+            faults.push(format!("{} lost", requests(self.lost)));
         }
         if !self.was_taken_over() {
             faults.push(format!("nobody took over from {instance}"));
@@ -199,10 +198,15 @@ impl Report {
         match (self.lost, self.good) {
             (0, true) => format!("Nothing was lost in {drilled} {subjects}, and everything came back."),
             (0, false) => "Nothing was lost, but not everything is as it should be.".to_owned(),
-            (1, _) => "1 request was lost.".to_owned(),
-            (lost, _) => format!("{lost} requests were lost."),
+            (lost, _) => format!("{} lost.", requests(lost)),
         }
     }
+}
+
+/// So many requests, with their verb.
+#[must_use]
+pub fn requests(count: u64) -> String {
+    if count == 1 { "1 request was".to_owned() } else { format!("{count} requests were") }
 }
 
 impl std::fmt::Display for Failback {

@@ -165,8 +165,8 @@ async fn watch(
         }
         pause(struck).await;
         if seen.back.is_none() {
-            seen.killed = scene.hand.killed.clone();
             seen.back = scene.hand.back(victim, fault, struck).await?;
+            seen.killed = scene.hand.killed.clone();
         }
         if is_door {
             look_at_door(victim, answered_before, &mut seen).await;

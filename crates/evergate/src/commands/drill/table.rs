@@ -1,6 +1,6 @@
 //! A drill's report on the terminal.
 
-use evergate_cluster::drill::{Report, ServiceReport};
+use evergate_cluster::drill::{self, Report, ServiceReport};
 
 use crate::output;
 
@@ -39,10 +39,8 @@ fn remarks(service: &ServiceReport) -> Vec<String> {
         remarks.push(format!("; {} after {:.1} s{why}", healed.how, healed.after_ms as f64 / 1000.0));
     }
     if service.in_flight > 0 {
-        remarks.push(format!(
-            "\n  {} requests were on its own connections: nobody else could answer",
-            service.in_flight
-        ));
+        let in_flight = drill::requests(service.in_flight);
+        remarks.push(format!("\n  {in_flight} on its own connections: nobody else could answer"));
     }
     if let Some(once) = &service.once {
         let kept = if once.is_kept() { "once each" } else { "NOT once each" };
@@ -52,4 +50,47 @@ fn remarks(service: &ServiceReport) -> Vec<String> {
         remarks.push(format!("\n  lost: {count} x {reason}"));
     }
     remarks
+}
+
+#[cfg(test)]
+mod tests {
+    use evergate_cluster::drill::{Failback, Healed, Once, Subject, Timeline};
+
+    use super::*;
+
+    #[test]
+    fn what_the_table_has_no_column_for_is_told_below_it() {
+        let service = ServiceReport {
+            service: Subject::Upstream,
+            load: "requests",
+            instance: "http://127.0.0.1:1".to_owned(),
+            served_before: 400,
+            sent: 2000,
+            lost: 3,
+            in_flight: 1,
+            reasons: [("answered 502".to_owned(), 3)].into(),
+            median_ms: 1,
+            p99_ms: 2,
+            slowest_ms: 3,
+            detected_ms: None,
+            taken_over_ms: Some(5),
+            healed: Some(Healed { after_ms: 450, how: "restarted", why: Some("it hung".to_owned()) }),
+            failed_back: Failback::AfterMs(10_250),
+            once: Some(Once { what: "mails taken in", begun: 2, acknowledged: 2, found: 3 }),
+            marks: Vec::new(),
+            timeline: Timeline::default(),
+            faults: Vec::new(),
+        };
+        let cells = ["upstream", "127.0.0.1:1", "2000", "3", "1 ms", "3 ms", "-", "5 ms", "10.2 s"];
+        assert_eq!(row(&service), cells);
+        let told = remarks(&service).concat();
+        for text in [
+            "http://127.0.0.1:1 had answered 400 calls; restarted after 0.5 s (it hung)",
+            "1 request was on its own connections",
+            "3 found: NOT once each",
+            "lost: 3 x answered 502",
+        ] {
+            assert!(told.contains(text), "{text} is missing in:{told}");
+        }
+    }
 }

@@ -403,11 +403,10 @@ impl Drop for Installation {
         }
         self.directory.disable_cleanup(std::env::var_os("EVERGATE_TEST_KEEP").is_some());
         // Instances whose supervisor was killed before, and such as it was about to start.
-        let deadline = std::time::Instant::now() + Duration::from_secs(5);
-        loop {
+        for _ in 0..250 {
             let left = processes::naming(self.directory.path());
             let running: Vec<u32> = left.into_iter().filter(|pid| processes::is_running(*pid)).collect();
-            if running.is_empty() || std::time::Instant::now() > deadline {
+            if running.is_empty() {
                 break;
             }
             for pid in running {

@@ -36,7 +36,7 @@ async fn healed(installation: &Installation, limit: Duration) -> Result<()> {
         let instances = status["instances"].as_array()?;
         let ready = instances.iter().all(|instance| instance["state"] == "ready");
         let links = status["links"].as_array()?;
-        let preferred = |link: &Value| link["active"].as_str().is_none_or(|active| active.ends_with('1'));
+        let preferred = |link: &Value| link["active"] == link["candidates"][0]["instance"];
         let resources = installation.evergate(&["resource", "list"]).await.ok()?;
         let users = installation.evergate(&["user", "list"]).await.ok()?;
         let is_clean = !resources.contains("evergate-drill") && !users.contains("evergate-drill");

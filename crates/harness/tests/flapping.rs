@@ -35,7 +35,7 @@ async fn switches(scene: &Scene, service: &str) -> Result<u64> {
 }
 
 async fn kill_again_and_again(scene: Scene, loads: Loads, service: &'static str, size: Size) -> Result<()> {
-    loads.go_on(size.rate, 2).await?;
+    loads.go_on(2).await?;
     let switched = switches(&scene, service).await?;
     let mut served = 0;
     for _ in 0..size.kills {
@@ -49,7 +49,7 @@ async fn kill_again_and_again(scene: Scene, loads: Loads, service: &'static str,
         scene.recovered(&struck).await?;
     }
     let switched = switches(&scene, service).await? - switched;
-    loads.go_on(size.rate, 2).await?;
+    loads.go_on(2).await?;
     let reports = loads.stop().await?;
     let test = format!("{service} killed {} times, every {PAUSE:?}", size.kills);
     reports.print(&test, &format!("the victims had served {served}; {switched} switches of a caller"));

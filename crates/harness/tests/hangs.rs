@@ -72,20 +72,20 @@ async fn application(size: Size, cache: Cache) -> Result<()> {
 
 /// Stops what serves while `loads` run, lets it go on, as often as wanted; then counts.
 async fn hang_under_load(scene: Scene, loads: Loads, victim: Victim, size: Size, cache: Cache) -> Result<()> {
-    loads.go_on(size.rate, 2).await?;
+    loads.go_on(2).await?;
     let mut struck = Vec::new();
     for _ in 0..size.times {
         let one = scene.serving(&loads, victim, u64::from(size.rate)).await?;
         let at = loads.first().elapsed();
         let hung = scene.hang(&loads, victim, &one).await?;
-        loads.go_on(size.rate, size.seconds).await?;
+        loads.go_on(size.seconds).await?;
         let end = if hung.is_there() { "went on" } else { "was killed" };
         drop(hung);
         struck.push(format!("{} at {at:.1?} had served {} and {end}", one.name, one.served));
-        loads.go_on(size.rate, 2).await?;
+        loads.go_on(2).await?;
         scene.recovered(&one).await?;
     }
-    loads.go_on(size.rate, 2).await?;
+    loads.go_on(2).await?;
     let reports = loads.stop().await?;
     let test = format!("{victim:?} hung {} times for {} s, cache {cache:?}", size.times, size.seconds);
     reports.print(&test, &struck.join(", "));
@@ -181,7 +181,7 @@ fn find(directory: &std::path::Path, ending: &str) -> Option<std::path::PathBuf>
 async fn hang_with_the_lock(size: Size) -> Result<()> {
     let scene = Scene::start(Cache::Both).await?;
     let loads = scene.reads_and_writes(size.rate)?;
-    loads.go_on(size.rate, 1).await?;
+    loads.go_on(1).await?;
     let mut took = Vec::new();
     for _ in 0..size.times {
         let struck = scene.serving(&loads, Victim::Instance("administration"), u64::from(size.rate)).await?;
@@ -189,7 +189,7 @@ async fn hang_with_the_lock(size: Size) -> Result<()> {
         let since = Instant::now();
         soon("the supervisor killed it", || !hung.is_there()).await?;
         took.push(since.elapsed());
-        loads.go_on(size.rate, 2).await?;
+        loads.go_on(2).await?;
         scene.recovered(&struck).await?;
     }
     let reports = loads.stop().await?;

@@ -57,14 +57,14 @@ async fn application(size: Size, cache: Cache) -> Result<()> {
 
 /// Kills what serves while `loads` run, lets it come back, as often as wanted; then counts.
 async fn kill_under_load(scene: Scene, loads: Loads, victim: Victim, size: Size, cache: Cache) -> Result<()> {
-    loads.go_on(size.rate, 1).await?;
+    loads.go_on(1).await?;
     let mut served = Vec::new();
     for _ in 0..size.kills {
         let struck = scene.serving(&loads, victim, u64::from(size.rate)).await?;
         scene.kill(&loads, victim, &struck).await?;
-        loads.go_on(size.rate, 1).await?;
+        loads.go_on(1).await?;
         scene.recovered(&struck).await?;
-        loads.go_on(size.rate, 2).await?;
+        loads.go_on(2).await?;
         served.push(format!("{} {}", struck.name, struck.served));
     }
     let reports = loads.stop().await?;

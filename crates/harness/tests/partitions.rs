@@ -55,19 +55,19 @@ async fn cut_off_under_load(
     size: Size,
     ways: &[Dropped],
 ) -> Result<()> {
-    loads.go_on(size.rate, 2).await?;
+    loads.go_on(2).await?;
     let mut cut = Vec::new();
     for way in ways.iter().flat_map(|way| std::iter::repeat_n(*way, size.times as usize)) {
         let struck = scene.serving(&loads, Victim::Instance(service), u64::from(size.rate)).await?;
         let address = scene.installation.instance(&struck.name)?.address;
         let port = address.rsplit(':').next().and_then(|port| port.parse().ok()).context("no port")?;
         let hole = BlackHole::open(port, way)?;
-        loads.go_on(size.rate, size.seconds).await?;
+        loads.go_on(size.seconds).await?;
         let packets = hole.dropped()?;
         drop(hole);
         anyhow::ensure!(packets > 0, "no packet was dropped");
         cut.push(format!("{way:?} {} had served {} ({packets} packets dropped)", struck.name, struck.served));
-        loads.go_on(size.rate, 3).await?;
+        loads.go_on(3).await?;
         scene.recovered(&struck).await?;
     }
     let reports = loads.stop().await?;

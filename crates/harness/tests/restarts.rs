@@ -64,12 +64,12 @@ async fn restart_under_load(rate: u32, rounds: u32) -> Result<()> {
     let loads =
         scene.sign_ins(rate).await?.and(scene.reads_and_writes(rate / 2)?).and(scene.mails(rate / 2)?);
     let loads = loads.and(scene.requests_on(rate / 2, Connections::New)?);
-    loads.go_on(rate, 1).await?;
+    loads.go_on(1).await?;
     for _ in 0..rounds {
         restart_all(&scene, replace(&program, &other)?).await?;
         restart_all(&scene, replace(&program, &this)?).await?;
     }
-    loads.go_on(rate, 2).await?;
+    loads.go_on(2).await?;
     let reports = loads.stop().await?;
     reports.print(&format!("{} restarts of all", rounds * 2), "by turns on two builds");
     reports.nothing_lost()?;

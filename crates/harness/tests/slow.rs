@@ -83,11 +83,11 @@ async fn slow_under_load(
         let served = served.await?;
         let from = loads.first().elapsed();
         relay.delay(SLOW);
-        loads.go_on(size.rate, size.seconds).await?;
+        loads.go_on(size.seconds).await?;
         slow.push((from + Duration::from_secs(1), loads.first().elapsed()));
         relay.delay(Duration::ZERO);
         told.push(format!("{name} had served {served}"));
-        loads.go_on(size.rate, 3).await?;
+        loads.go_on(3).await?;
     }
     let reports = loads.stop().await?;
     reports.print(

@@ -28,16 +28,16 @@ async fn starve(rate: u32, seconds: u32, cache: Cache) -> Result<()> {
     let scene = Scene::start(cache).await?;
     let loads =
         scene.requests(rate)?.and(scene.sign_ins(rate / 4).await?).and(scene.reads_and_writes(rate / 4)?);
-    loads.go_on(rate, 2).await?;
+    loads.go_on(2).await?;
     let suspected = scene.installation.times_a_member_went("suspect");
     let down = scene.installation.times_a_member_went("down");
     let cores = std::thread::available_parallelism()?.get();
     let busy: Vec<Busy> = (0..cores).map(|_| Busy::start()).collect::<Result<_>>()?;
-    loads.go_on(rate, seconds).await?;
+    loads.go_on(seconds).await?;
     drop(busy);
     let suspected = scene.installation.times_a_member_went("suspect") - suspected;
     let down = scene.installation.times_a_member_went("down") - down;
-    loads.go_on(rate, 2).await?;
+    loads.go_on(2).await?;
     let reports = loads.stop().await?;
     let told = format!("{suspected} suspicions, {down} times a member held to be down");
     reports.print(&format!("{cores} cores kept busy for {seconds} s, cache {cache:?}"), &told);

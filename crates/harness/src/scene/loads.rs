@@ -11,7 +11,6 @@ use crate::api::Api;
 use crate::client::Answer;
 use crate::load::{Connections, Judge, Load, Make, Plan, Report};
 use crate::scene::{Cache, Scene};
-use crate::serving;
 
 /// How long any answer may take while an instance hangs or is cut off.
 const AT_ONCE: Duration = Duration::from_millis(500);
@@ -177,17 +176,18 @@ impl Loads {
         &self.0[0].load
     }
 
-    /// Waits until the first has gone on for so many seconds more.
+    /// Lets them go on for so many seconds.
     ///
     /// # Errors
-    /// When it does not get on.
-    pub async fn go_on(&self, rate: u32, seconds: u32) -> Result<()> {
-        // The first may be one of two halves.
-        serving::more(self.first(), u64::from(rate) * u64::from(seconds) / 2).await?;
-        let until = self.first().elapsed() + Duration::from_secs(u64::from(seconds)) / 2;
-        let what = format!("{seconds} s more");
-        crate::until(&what, Duration::from_secs(60), async || (self.first().elapsed() >= until).then_some(()))
-            .await
+    /// When nothing is answered meanwhile.
+    pub async fn go_on(&self, seconds: u32) -> Result<()> {
+        let (first, done) = (self.first(), self.first().done());
+        let end = first.elapsed() + Duration::from_secs(seconds.into());
+        let limit = Duration::from_secs(seconds.into()) * 2;
+        let what = format!("{seconds} s have passed");
+        crate::until(&what, limit, async || (first.elapsed() >= end).then_some(())).await?;
+        ensure!(first.done() > done, "nothing was answered in {seconds} s");
+        Ok(())
     }
 
     /// Holds new requests of all back, waits until none is under way, does `what`, lets them go on.

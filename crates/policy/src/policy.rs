@@ -121,7 +121,7 @@ impl Policy {
         match self.0.cache.get(&self.0.database, claims.facts.session).await {
             Ok(Some(session)) => self.refreshed(claims, session, grace, now).await,
             Ok(None) => Ok(None),
-            Err(_) => self.from_token(claims, grace),
+            Err(_) => self.facts_of_token(claims, grace),
         }
     }
 
@@ -139,7 +139,7 @@ impl Policy {
             session = match self.0.cache.read(&self.0.database, id).await {
                 Ok(Some(session)) => session,
                 Ok(None) => return Ok(None),
-                Err(_) => return self.from_token(claims, grace),
+                Err(_) => return self.facts_of_token(claims, grace),
             };
             if self.is_idle(&session, now)? {
                 tracing::debug!(session = %id, "a session has ended as idle");
@@ -157,7 +157,7 @@ impl Policy {
 
     /// Without the database the token says what is known, for as long as a good session stays good
     /// without being confirmed. One that had no room for the groups does not say enough.
-    fn from_token(
+    fn facts_of_token(
         &self,
         claims: Claims,
         grace: Option<Duration>,

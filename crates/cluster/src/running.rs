@@ -31,6 +31,9 @@ pub struct RunningInstance {
     pub name: Name,
     /// What it runs.
     pub service: Service,
+    /// Callers prefer the lowest.
+    #[serde(default)]
+    pub priority: u32,
     /// Its process id.
     pub pid: u32,
     /// Where it is asked how it is.
@@ -85,6 +88,12 @@ impl Running {
         self.instances.iter().filter(move |instance| instance.service == service)
     }
 
+    /// The instance of a service that callers prefer while all are well.
+    #[must_use]
+    pub fn preferred(&self, service: Service) -> Option<&RunningInstance> {
+        self.of(service).min_by_key(|instance| instance.priority)
+    }
+
     /// Where the access points accept together.
     #[must_use]
     pub fn door(&self) -> Option<SocketAddr> {
@@ -98,5 +107,25 @@ impl Running {
         let portal = self.portal.parse::<Uri>().ok()?;
         let (_, domain) = portal.host()?.split_once('.')?;
         Some(format!("{name}.{domain}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lowest_priority_is_preferred_wherever_it_stands() {
+        let running: Running = serde_json::from_str(
+            r#"{"supervisor":1,"portal":"https://portal.localhost:7/","console":"","api":[],"local_ca":"/a","later":0,
+                "instances":[{"name":"policy1","service":"policy","priority":2,"pid":2,"operations":"127.0.0.1:1"},
+                             {"name":"policy2","service":"policy","priority":1,"pid":3,"operations":"127.0.0.1:2"},
+                             {"name":"policy3","service":"policy","priority":1,"pid":4,"operations":"127.0.0.1:3"}]}"#,
+        )
+        .unwrap();
+        assert_eq!(running.preferred(Service::Policy).unwrap().name.as_str(), "policy2");
+        assert!(running.preferred(Service::Distribution).is_none());
+        assert_eq!(running.host("drill").unwrap(), "drill.localhost");
+        assert_eq!(running.door().unwrap().port(), 7);
     }
 }

@@ -128,13 +128,13 @@ async fn busiest(
     }
 }
 
-/// Whether callers return to the victim: it is the first of its kind. Nobody prefers an access point:
+/// Whether callers return to the victim: it is the preferred one of its kind. Nobody prefers an access point:
 /// it is back when it answers.
 fn is_preferred(scene: &Scene<'_>, running: &Running, subject: Subject, victim: &Victim) -> bool {
     match subject {
         Subject::Service(Service::AccessPoint) => true,
         Subject::Service(service) => {
-            running.of(service).next().is_some_and(|first| first.name.as_str() == victim.name())
+            running.preferred(service).is_some_and(|first| first.name.as_str() == victim.name())
         }
         Subject::Upstream => scene.hand.servers.first().is_some_and(|first| first.url() == victim.name()),
     }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::api_client::Target;
+use crate::failure::hinted;
 use crate::output::{field, items};
 
 const LOOK: Duration = Duration::from_millis(200);
@@ -30,7 +31,7 @@ pub(super) async fn restart(target: &Target, client: &ApiClient, only: Option<&s
     }
     for instance in chosen {
         let name = field(instance, "name");
-        let took = one(client, &name, &field(instance, "pid")).await?;
+        let took = one(client, &name).await?;
         let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let told = json!({ "instance": name, "took_ms": milliseconds });
         target.done(&told, &format!("restarted {name} in {:.1} s", took.as_secs_f64()))?;
@@ -38,7 +39,8 @@ pub(super) async fn restart(target: &Target, client: &ApiClient, only: Option<&s
     Ok(())
 }
 
-async fn one(client: &ApiClient, name: &str, pid: &str) -> anyhow::Result<Duration> {
+async fn one(client: &ApiClient, name: &str) -> anyhow::Result<Duration> {
+    let pid = pid(&until_another_serves(client, name).await?, name);
     let began = Instant::now();
     ask(client, name, began).await?;
     let mut last = String::from("nothing was heard of it");
@@ -46,12 +48,70 @@ async fn one(client: &ApiClient, name: &str, pid: &str) -> anyhow::Result<Durati
         sleep(LOOK).await;
         // The instance that answers this may be the one that restarts.
         let Ok(status) = client.get("/status").await else { continue };
-        match unready(&status, name, pid) {
+        match unready(&status, name, &pid) {
             None => return Ok(began.elapsed()),
             Some(reason) => last = reason,
         }
     }
     bail!("{name} did not come back within {} s: {last}", LIMIT.as_secs())
+}
+
+/// Waits until an instance of the same service can take over; answers the status that says so. Where
+/// it is the only one of its service, nobody can, and whoever restarts it knows.
+async fn until_another_serves(client: &ApiClient, name: &str) -> anyhow::Result<Value> {
+    let began = Instant::now();
+    loop {
+        let reason = match client.get("/status").await {
+            Ok(status) => match irreplaceable(&status, name) {
+                None => return Ok(status),
+                Some(reason) => reason,
+            },
+            Err(error) => error.to_string(),
+        };
+        if began.elapsed() >= LIMIT {
+            let text = format!("{name} is not restarted, nobody would take over: {reason}");
+            return Err(hinted(text, "see `evergate status`"));
+        }
+        sleep(LOOK).await;
+    }
+}
+
+fn pid(status: &Value, name: &str) -> String {
+    let instance = items(status, "instances").iter().find(|instance| field(instance, "name") == name);
+    instance.map_or_else(String::new, |instance| field(instance, "pid"))
+}
+
+/// Why nobody would take over from the instance; `None` if somebody would, or nobody ever could.
+fn irreplaceable(status: &Value, name: &str) -> Option<String> {
+    let instances = items(status, "instances");
+    let service = field(instances.iter().find(|instance| field(instance, "name") == name)?, "service");
+    let of_service =
+        |instance: &&Value| field(instance, "service") == service && field(instance, "name") != name;
+    let others: Vec<&Value> = instances.iter().filter(of_service).collect();
+    let is_used = |other: &&Value| is_serving(other) && doubter(status, &field(other, "name")).is_none();
+    if others.is_empty() || others.iter().any(is_used) {
+        return None;
+    }
+    let told = others.iter().map(|other| match doubter(status, &field(other, "name")) {
+        Some(caller) if is_serving(other) => {
+            format!("{caller} does not take {} to be up", field(other, "name"))
+        }
+        _ => format!("{} is {}", field(other, "name"), field(other, "state")),
+    });
+    Some(told.collect::<Vec<_>>().join(", "))
+}
+
+fn is_serving(instance: &Value) -> bool {
+    matches!(field(instance, "state").as_str(), "ready" | "degraded")
+}
+
+/// Who does not take the instance to be up.
+fn doubter(status: &Value, name: &str) -> Option<String> {
+    items(status, "links").iter().find_map(|link| {
+        let candidates = items(link.get("candidates")?, "");
+        let candidate = candidates.iter().find(|candidate| field(candidate, "instance") == name)?;
+        (field(candidate, "state") != "up").then(|| field(link, "from"))
+    })
 }
 
 /// Asks for the restart, again and again while nobody can take it: the database may be locked, or
@@ -83,9 +143,8 @@ fn unready(status: &Value, name: &str, pid_before: &str) -> Option<String> {
     if field(instance, "pid") == pid_before {
         return Some("its process is still the one from before".to_owned());
     }
-    let state = field(instance, "state");
-    if !matches!(state.as_str(), "ready" | "degraded") {
-        return Some(format!("it is {state}"));
+    if !is_serving(instance) {
+        return Some(format!("it is {}", field(instance, "state")));
     }
     let seen_from = number(instance, "since").unwrap_or_default() + SEEN_AFTER;
     let heard_at = |caller: &str| {
@@ -137,5 +196,21 @@ mod tests {
     fn what_a_caller_said_before_the_new_process_was_there_does_not_count() {
         let early = status(8, "ready", "up", 10_100);
         assert!(unready(&early, "policy1", "7").unwrap().contains("has not told yet"));
+    }
+
+    #[test]
+    fn an_instance_is_restarted_only_while_another_serves_in_everybodys_eyes() {
+        let status = |other: &str, candidate: &str| {
+            json!({ "instances": [
+                        { "name": "policy1", "service": "policy", "state": "ready" },
+                        { "name": "policy2", "service": "policy", "state": other },
+                        { "name": "access-point1", "service": "access-point", "state": "ready" }],
+                    "links": [{ "from": "access-point1", "candidates": [{ "instance": "policy2", "state": candidate }] }] })
+        };
+        assert_eq!(irreplaceable(&status("ready", "up"), "policy1"), None);
+        assert_eq!(irreplaceable(&status("silent", "down"), "policy1").unwrap(), "policy2 is silent");
+        let doubted = irreplaceable(&status("ready", "suspect"), "policy1").unwrap();
+        assert_eq!(doubted, "access-point1 does not take policy2 to be up");
+        assert_eq!(irreplaceable(&status("silent", "down"), "access-point1"), None, "it is the only one");
     }
 }

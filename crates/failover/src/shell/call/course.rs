@@ -252,7 +252,7 @@ impl<'a, D: Dial> Course<'a, D> {
         Step::Wait(overdue.chain(self.pause.map(|pause| pause.until)).min())
     }
 
-    /// Somebody's state changed: what was too much may now be due.
+    /// Somebody's state changed, or an attempt ended: what was too much may now be due.
     fn reconsider(&mut self) {
         self.pause.take_if(|pause| !pause.then_new_round);
     }
@@ -263,6 +263,7 @@ impl<'a, D: Dial> Course<'a, D> {
         E: std::fmt::Display,
     {
         self.pending.retain(|pending| pending.number != ended.number);
+        self.reconsider();
         let (reach, last) = match ended.outcome {
             Outcome::Answer(answer) => return Some(answer.map_err(CallError::Answered)),
             Outcome::Unanswered(Reach::Lost, error) if self.options.kind == CallKind::Once => {

@@ -67,6 +67,22 @@ async fn second_questions_beyond_the_budget_are_paced() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_waits_for_its_budget_goes_on_at_once_when_its_first_attempt_breaks() {
+    let mut options = PoolOptions::internal("test", Timestamp::from_seconds(1));
+    options.shares.smallest = 0;
+    let caller = Caller::with(&["a", "b"], options).await;
+    caller.world.set("a", Way::OnlyBeats);
+    caller.call(CallOptions::READ).await.0.unwrap();
+    let waiting = caller.call(CallOptions::READ);
+    let breaks = async {
+        tokio::time::sleep(ms(475)).await;
+        caller.world.set("a", Way::Gone);
+    };
+    let ((answer, took), ()) = tokio::join!(waiting, breaks);
+    assert_eq!((answer.unwrap().as_str(), took), ("b", ms(475)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_timer_of_ours_that_ran_late_blames_nobody_and_still_asks_another() {
     let caller = Caller::new(&["a", "b"]).await;
     caller.world.set("a", Way::Answers(ms(390)));

@@ -14,8 +14,9 @@ use super::application::Application;
 use super::client::{Client, get};
 use super::kit::{AccessPoint, Plan, until};
 
-/// What a request may take while a server hangs, on a machine that is busy with other tests.
-const SOON: Duration = Duration::from_secs(1);
+/// What a request may take while a server hangs, on a machine that is busy with other tests; without
+/// a second server it would wait for longer than the client does.
+const SOON: Duration = Duration::from_secs(2);
 const POST: &str = "POST / HTTP/1.1\r\nHost: wiki.example.com\r\nContent-Length: 5\r\n\r\nhello";
 
 struct Scene {
@@ -68,10 +69,11 @@ async fn a_hung_server_holds_no_request_for_long_and_gets_no_more_of_them() {
     }
     assert_eq!(scene.state_of_first(), State::Suspect);
     let begun = Instant::now();
-    for _ in 0..20 {
+    for _ in 0..40 {
         assert_eq!(scene.get().await.0, 200);
     }
-    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+    // Had each waited, it were 12 s.
+    assert!(begun.elapsed() < 3 * SOON, "{:?}", begun.elapsed());
     assert_eq!(scene.first.count(), 1, "it has read nothing");
     let status = scene.status();
     assert_eq!((status.active.unwrap().to_string(), status.failovers), (scene.second.url(), 1));
@@ -125,7 +127,7 @@ async fn the_first_answer_is_heard_also_if_it_comes_from_the_server_that_was_dou
     scene.second.hang();
     let (status, took) = scene.get().await;
     assert_eq!(status, 200);
-    assert!(Duration::from_millis(590) < took && took < Duration::from_secs(2), "{took:?}");
+    assert!(Duration::from_millis(590) < took && took < 2 * SOON, "{took:?}");
     assert_eq!(scene.first.count(), 2);
 }
 
@@ -133,13 +135,12 @@ async fn the_first_answer_is_heard_also_if_it_comes_from_the_server_that_was_dou
 async fn a_slow_server_is_left_for_the_other() {
     let scene = scene().await;
     scene.first.slow_down(Duration::from_secs(2));
-    let mut slow = 0;
     for _ in 0..50 {
         let (status, took) = scene.get().await;
-        assert_eq!(status, 200);
-        slow += usize::from(took >= Duration::from_millis(290));
+        assert!(status == 200 && took < SOON, "{status} {took:?}");
     }
-    assert!((1..=3).contains(&slow), "only who found out: {slow}");
+    assert_eq!(scene.second.count(), 50);
+    assert!(scene.first.count() <= 2, "only who found out was sent to it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,8 @@
 //! One file `src/NOUN.rs` and one `migrations/NNNN_NOUN.sql`, entered in `src/migrations.rs`.
 //! Numbers: 0001-0019 foundation and people, 0020-0029 policy, 0030-0039 distribution, 0040-0049
 //! authentication, 0050-0069 administration; a migration that has landed is never edited.
+//! It only adds: what takes away waits a release, and has `_contract_` in its name, by which older
+//! programs know that the database is no longer for them.
 //! SQL is the subset that SQLite and PostgreSQL share: `$1` placeholders, integer milliseconds UTC,
 //! ids and JSON as text, bytes as `blob`, no rowid, no `insert or ...` (write `on conflict`).
 //! Reading functions take [`&mut Connection`](Connection), which a [`Tx`] also derefs to; writing

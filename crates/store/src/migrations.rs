@@ -47,6 +47,12 @@ const MIGRATIONS: &[Migration] = migrations! {
     58 "0058_listeners"
 };
 
+/// What the name of a migration contains that takes away what an older program needs. All others
+/// only add, so that an older and a newer program run side by side on one database, and an older
+/// one starts again after a newer one was there (design.md section 4: expand, then contract a
+/// release later).
+const CONTRACTS: &str = "_contract_";
+
 /// Applies what is missing, all in the caller's transaction.
 pub(crate) async fn apply(tx: &mut Tx) -> Result<(), StoreError> {
     sqlx::raw_sql(
@@ -54,20 +60,22 @@ pub(crate) async fn apply(tx: &mut Tx) -> Result<(), StoreError> {
     )
     .execute(&mut **tx)
     .await?;
-    let applied = sqlx::query("select number, hash from migrations order by number")
+    let applied = sqlx::query("select number, hash, name from migrations order by number")
         .fetch_all(&mut **tx)
         .await?
         .iter()
-        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
-        .collect::<Result<std::collections::BTreeMap<i64, String>, sqlx::Error>>()?;
-    if let Some(&number) = applied.keys().find(|number| MIGRATIONS.iter().all(|ours| ours.number != **number))
+        .map(|row| Ok((row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?))))
+        .collect::<Result<std::collections::BTreeMap<i64, (String, String)>, sqlx::Error>>()?;
+    let is_known = |number: i64| MIGRATIONS.iter().any(|ours| ours.number == number);
+    if let Some((&number, _)) =
+        applied.iter().find(|(number, (_, name))| !is_known(**number) && name.contains(CONTRACTS))
     {
         return Err(StoreError::OtherMigration { number });
     }
     for migration in MIGRATIONS {
         let hash = HEXLOWER.encode(digest(&SHA256, migration.sql.as_bytes()).as_ref());
         match applied.get(&migration.number) {
-            Some(theirs) if *theirs == hash => {}
+            Some((theirs, _)) if *theirs == hash => {}
             Some(_) => return Err(StoreError::OtherMigration { number: migration.number }),
             None => add(tx, migration, &hash).await?,
         }

@@ -98,16 +98,34 @@ async fn the_database_is_for_its_owner_alone() {
 }
 
 #[tokio::test]
-async fn a_database_of_a_newer_program_is_refused() {
+async fn a_database_that_a_newer_program_added_to_is_used_and_one_it_took_from_is_refused() {
+    let database = Database::new().await;
+    let store = database.open().await;
+    let newer = async |number: i64, name: &str, hash: &str| {
+        let mut tx = store.begin().await.unwrap();
+        sqlx::query("insert into migrations (number, name, hash) values ($1, $2, $3)")
+            .bind(number)
+            .bind(name)
+            .bind(hash)
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    };
+    newer(9998, "9998_tomorrow", "").await;
+    store.migrate().await.unwrap();
+    newer(9999, "9999_contract_yesterday", "").await;
+    assert!(matches!(store.migrate().await, Err(StoreError::OtherMigration { number: 9999 })));
+}
+
+#[tokio::test]
+async fn a_migration_of_ours_that_was_another_is_refused() {
     let database = Database::new().await;
     let store = database.open().await;
     let mut tx = store.begin().await.unwrap();
-    sqlx::query("insert into migrations (number, name, hash) values (9999, 'tomorrow', '')")
-        .execute(&mut *tx)
-        .await
-        .unwrap();
+    sqlx::query("update migrations set hash = 'other' where number = 1").execute(&mut *tx).await.unwrap();
     tx.commit().await.unwrap();
-    assert!(matches!(store.migrate().await, Err(StoreError::OtherMigration { number: 9999 })));
+    assert!(matches!(store.migrate().await, Err(StoreError::OtherMigration { number: 1 })));
 }
 
 #[tokio::test]

@@ -116,7 +116,7 @@ async fn clean_once(office: &Office) -> Result<(), Failure> {
     let now = office.now();
     effects::forget(&mut tx, now.minus(DAY)).await?;
     credentials::forget_used_codes(&mut tx, now.minus(DAY)).await?;
-    attempts::forget(&mut tx, now.minus(DAY)).await?;
+    attempts::forget(&mut tx, now, now.minus(DAY)).await?;
     email_codes::forget(&mut tx, now.minus(DAY)).await?;
     console_sessions::forget(&mut tx, now).await?;
     let expired = instances::dismiss_expired(&mut tx, now.minus(DAY)).await?;

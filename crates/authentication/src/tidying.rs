@@ -28,7 +28,7 @@ async fn once(site: &Site) -> Result<(), StoreError> {
     let now = site.clock.now();
     let pause = site.settings().map_or(DAY, |settings| settings.limits.pause.as_duration());
     let mut tx = site.store.begin().await?;
-    attempts::forget(&mut tx, now.minus(pause)).await?;
+    attempts::forget(&mut tx, now, now.minus(pause)).await?;
     email_codes::forget(&mut tx, now).await?;
     credentials::forget_used_codes(&mut tx, now.minus(DAY)).await?;
     effects::forget(&mut tx, now.minus(DAY)).await?;

@@ -3,7 +3,9 @@
 //!
 //! [`reserve`] counts the attempt as a failure before the password is looked at; whoever turns out
 //! to be right gives it back ([`release`]). Counted are an address with a name, a name from all
-//! addresses, and an address with all names (one password tried on many).
+//! addresses, and an address with all names (one password tried on many). The two that strangers
+//! share do not bind who was right from the same address lately: else a stranger behind that address,
+//! or anybody who knows the name, could lock them out.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -28,6 +30,9 @@ pub struct Limits {
 
 /// The name under which an address's failures for all names are counted; no user has it.
 const ALL_NAMES: &str = "";
+
+/// So long a name that was right from an address is known there.
+const KNOWN_FOR: Duration = Duration::from_secs(30 * 86_400);
 
 /// Whether the attempt may go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +62,9 @@ pub async fn reserve(
     if !count(tx, now, name, &address, limits.failures, limits.pause).await? {
         return refused(tx, name, &address, limits.pause).await;
     }
+    if is_known(tx, now, name, &address).await? {
+        return Ok(Reservation::Reserved);
+    }
     if !count(tx, now, name, "", limits.failures_per_user, limits.pause).await? {
         take_back(tx, name, &address).await?;
         return refused(tx, name, "", limits.pause).await;
@@ -72,29 +80,48 @@ pub async fn reserve(
 }
 
 /// Gives a reservation back: the attempt was right. The address starts at nought again for this
-/// name; of the name's failures and of the address's for all names only this one goes.
+/// name, which is known there from now on; of the name's failures and of the address's for all names
+/// only this one goes.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn release(tx: &mut Tx, name: &str, address: IpAddr) -> Result<(), StoreError> {
-    sqlx::query("delete from attempts where name = $1 and address = $2")
-        .bind(name)
-        .bind(address.to_string())
-        .execute(&mut **tx)
-        .await?;
-    take_back(tx, name, "").await?;
-    release_address(tx, address).await
+pub async fn release(tx: &mut Tx, now: Timestamp, name: &str, address: IpAddr) -> Result<(), StoreError> {
+    let text = address.to_string();
+    if !is_known(tx, now, name, &text).await? {
+        take_back(tx, name, "").await?;
+        take_back(tx, ALL_NAMES, &text).await?;
+    }
+    sqlx::query(
+        "insert into attempts (name, address, failures, window_started_at, proved_at) \
+         values ($1, $2, 0, $3, $3) \
+         on conflict (name, address) do update set failures = 0, proved_at = $3",
+    )
+    .bind(name)
+    .bind(text)
+    .bind(now.as_milliseconds())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
-/// Takes one attempt off what an address is counted for with all names: it was no guess.
+/// Takes one attempt at `name` off what an address is counted for with all names: it was no guess.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn release_address(tx: &mut Tx, address: IpAddr) -> Result<(), StoreError> {
-    take_back(tx, ALL_NAMES, &address.to_string()).await
+pub async fn release_address(
+    tx: &mut Tx,
+    now: Timestamp,
+    name: &str,
+    address: IpAddr,
+) -> Result<(), StoreError> {
+    let address = address.to_string();
+    if is_known(tx, now, name, &address).await? {
+        return Ok(());
+    }
+    take_back(tx, ALL_NAMES, &address).await
 }
 
-/// Forgets all failures of a name: an administrator's word.
+/// Forgets all failures of a name, and where it is known: an administrator's word.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -103,16 +130,36 @@ pub async fn clear(tx: &mut Tx, name: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Forgets windows that began before `before`; how many.
+/// Forgets windows that began before `before`, except of names that are still known; how many.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn forget(tx: &mut Tx, before: Timestamp) -> Result<u64, StoreError> {
-    Ok(sqlx::query("delete from attempts where window_started_at < $1")
+pub async fn forget(tx: &mut Tx, now: Timestamp, before: Timestamp) -> Result<u64, StoreError> {
+    let statement =
+        "delete from attempts where window_started_at < $1 and (proved_at is null or proved_at <= $2)";
+    Ok(sqlx::query(statement)
         .bind(before.as_milliseconds())
+        .bind(now.minus(KNOWN_FOR).as_milliseconds())
         .execute(&mut **tx)
         .await?
         .rows_affected())
+}
+
+/// Whether the name was right from that address lately. Names that nobody has never were.
+async fn is_known(
+    connection: &mut Connection,
+    now: Timestamp,
+    name: &str,
+    address: &str,
+) -> Result<bool, StoreError> {
+    let statement = "select 1 from attempts where name = $1 and address = $2 and proved_at > $3";
+    let row = sqlx::query(statement)
+        .bind(name)
+        .bind(address)
+        .bind(now.minus(KNOWN_FOR).as_milliseconds())
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.is_some())
 }
 
 /// One guarded statement: a new window, or one more in this one if there is room. The window

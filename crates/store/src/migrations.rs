@@ -29,6 +29,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     5 "0005_credentials"
     6 "0006_attempts"
     7 "0007_email_codes"
+    8 "0008_proved_attempts"
     20 "0020_sessions"
     21 "0021_revocations"
     22 "0022_hand_overs"

@@ -19,7 +19,7 @@ use evergate_store::attempts::{Limits, Reservation};
 use evergate_store::audit::Verification;
 use evergate_store::credentials::{NewCredential, Sort};
 use evergate_store::{
-    Actor, Settings, Store, StoreError, attempts, audit, configurations, credentials, effects, groups,
+    Actor, Settings, Store, StoreError, Tx, attempts, audit, configurations, credentials, effects, groups,
     instances, leases, outbox, users,
 };
 use tokio::task::JoinSet;
@@ -297,8 +297,8 @@ async fn one_address_cannot_try_many_names_and_does_not_stop_others() {
         assert_eq!(outcome, Reservation::Reserved);
     }
     // A right password and a code that was used before are no guesses.
-    attempts::release(&mut tx, "user1", HERE).await.unwrap();
-    attempts::release_address(&mut tx, HERE).await.unwrap();
+    attempts::release(&mut tx, NOW, "user1", HERE).await.unwrap();
+    attempts::release_address(&mut tx, NOW, "user2", HERE).await.unwrap();
     for name in ["user31", "user32"] {
         let outcome = attempts::reserve(&mut tx, NOW, name, HERE, limits).await.unwrap();
         assert_eq!(outcome, Reservation::Reserved);
@@ -315,9 +315,77 @@ async fn a_right_attempt_is_not_counted() {
     for _ in 0..20 {
         assert_eq!(reserve(&store, NOW, HERE).await, Reservation::Reserved);
         let mut tx = store.begin().await.unwrap();
-        attempts::release(&mut tx, "alice", HERE).await.unwrap();
+        attempts::release(&mut tx, NOW, "alice", HERE).await.unwrap();
         tx.commit().await.unwrap();
     }
+}
+
+async fn attempt(tx: &mut Tx, now: Timestamp, name: &str, address: IpAddr) -> bool {
+    attempts::reserve(tx, now, name, address, LIMITS).await.unwrap() == Reservation::Reserved
+}
+
+/// Signs a user in at an address, who is known there from then on.
+async fn prove(tx: &mut Tx, now: Timestamp, name: &str, address: IpAddr) {
+    assert!(attempt(tx, now, name, address).await);
+    attempts::release(tx, now, name, address).await.unwrap();
+}
+
+/// Guesses at many names until the address has no failures left.
+async fn use_up(tx: &mut Tx, now: Timestamp, address: IpAddr) {
+    for number in 0..20 {
+        assert!(attempt(tx, now, &format!("guess{number}"), address).await);
+    }
+    assert!(!attempt(tx, now, "guess20", address).await);
+}
+
+#[tokio::test]
+async fn a_known_user_signs_in_where_a_stranger_used_up_all_failures() {
+    let database = Database::new().await;
+    let store = database.open().await;
+    let mut tx = store.begin().await.unwrap();
+    prove(&mut tx, NOW, "alice", HERE).await;
+    use_up(&mut tx, NOW, HERE).await;
+    for _ in 0..20 {
+        prove(&mut tx, NOW, "alice", HERE).await;
+    }
+    assert!(!attempt(&mut tx, NOW, "bob", HERE).await, "a stranger stays refused");
+    for number in 0..10 {
+        assert_eq!(attempt(&mut tx, NOW, "alice", HERE).await, number < LIMITS.failures, "attempt {number}");
+    }
+}
+
+#[tokio::test]
+async fn a_user_guessed_at_from_elsewhere_signs_in_from_the_usual_address() {
+    let database = Database::new().await;
+    let store = database.open().await;
+    let mut tx = store.begin().await.unwrap();
+    prove(&mut tx, NOW, "alice", HERE).await;
+    for number in 0..LIMITS.failures_per_user {
+        let elsewhere = IpAddr::V4(Ipv4Addr::new(198, 51, 100, u8::try_from(number).unwrap()));
+        assert!(attempt(&mut tx, NOW, "alice", elsewhere).await);
+    }
+    let elsewhere = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 99));
+    assert!(!attempt(&mut tx, NOW, "alice", elsewhere).await);
+    prove(&mut tx, NOW, "alice", HERE).await;
+    assert!(!attempt(&mut tx, NOW, "alice", elsewhere).await, "elsewhere stays refused");
+}
+
+#[tokio::test]
+async fn a_user_is_known_for_thirty_days_however_often_old_windows_are_forgotten() {
+    let database = Database::new().await;
+    let store = database.open().await;
+    let mut tx = store.begin().await.unwrap();
+    prove(&mut tx, NOW, "alice", HERE).await;
+    let last = NOW.plus(Duration::from_secs(30 * 86_400 - 1));
+    attempts::forget(&mut tx, last, last).await.unwrap();
+    use_up(&mut tx, last, HERE).await;
+    assert!(attempt(&mut tx, last, "alice", HERE).await);
+    let after = last.plus(Duration::from_secs(1));
+    assert!(!attempt(&mut tx, after, "alice", HERE).await);
+    let much_later = after.plus(LIMITS.pause).plus(LIMITS.pause);
+    assert!(attempts::forget(&mut tx, much_later, much_later).await.unwrap() > 0);
+    let left: i64 = sqlx::query_scalar("select count(*) from attempts").fetch_one(&mut *tx).await.unwrap();
+    assert_eq!(left, 0);
 }
 
 #[tokio::test]

@@ -147,6 +147,8 @@ async fn remove(Path(name): Path<String>, call: Call) -> Result<Answer, Stop> {
     refuse_last_administrator(&mut write, &user).await?;
     sign_out(&mut write, &user).await?;
     let (actor, now) = (write.actor.clone(), write.now);
+    // Whoever has the name next is known nowhere.
+    attempts::clear(&mut write, &user.name).await?;
     users::remove(&mut write, &actor, now, user.id).await?;
     write.finish(Answer::nothing()).await
 }

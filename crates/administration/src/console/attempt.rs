@@ -84,7 +84,7 @@ async fn judge(
 ) -> Result<Outcome, Failure> {
     match found.administrator.filter(|_| is_right) {
         Some(user) => {
-            attempts::release(tx, name, client).await?;
+            attempts::release(tx, office.now(), name, client).await?;
             Ok(Outcome::SignedIn(SignedIn::open(tx, office.now(), user.id).await?))
         }
         // A name that nobody has may be a password in the wrong field, and strangers have many.

@@ -70,10 +70,10 @@ impl<'a> Check<'a> {
     pub(super) async fn judge(&self, mut tx: Tx, judgement: Judgement) -> Result<Judgement, Error> {
         let (now, account) = (self.attempt.visit.now, self.attempt.account);
         if judgement == Judgement::Right {
-            attempts::release(&mut tx, &self.counted_as, self.address).await?;
+            attempts::release(&mut tx, now, &self.counted_as, self.address).await?;
         } else if judgement == Judgement::Used {
             // Whoever has the code is no stranger who tries many names.
-            attempts::release_address(&mut tx, self.address).await?;
+            attempts::release_address(&mut tx, now, &self.counted_as, self.address).await?;
         }
         if judgement != Judgement::Right && account.standing == Standing::User {
             let detail = json!({ "factor": self.what, "client": self.address, "judgement": judgement });

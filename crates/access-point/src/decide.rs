@@ -22,7 +22,7 @@ use crate::identify::Caller;
 use crate::record::counts::{self, Counts};
 use crate::site::{BuiltIn, Resource};
 use flights::{Flights, Judgement, Outcome};
-use permits::{Grant, Moment, Pair, Permits};
+use permits::{Beginning, Grant, Moment, Pair, Permits};
 use policy::{Answer, AnswerVerdict, NoAnswer, Policy, Presence, Question, User};
 use revocations::Log;
 use sessions::{Life, Sessions, Tether};
@@ -326,11 +326,11 @@ impl Decider {
             let Ok(Ok(_room)) = tokio::time::timeout(TURN_LIMIT, this.room.acquire()).await else {
                 return landing.land(Err(NoAnswer::Busy("too many questions are on their way".to_owned())));
             };
-            let asked_at = this.clock.now();
+            let (asked_at, begun) = (this.clock.now(), this.permits.begin());
             let outcome = match this.question(&case).await {
                 Ok(answer) => {
                     this.note_answer();
-                    Ok(Arc::new(this.judge(pair, &case, answer, asked_at)))
+                    Ok(Arc::new(this.judge(pair, &case, answer, asked_at, begun)))
                 }
                 Err(no_answer) => {
                     this.learn_of_silence(&pair, &case, &no_answer);
@@ -378,13 +378,20 @@ impl Decider {
     }
 
     /// Remembers what an answer teaches: a permit is kept, anything else forgets it.
-    fn judge(&self, pair: Pair, case: &Case, answer: Answer, asked_at: Timestamp) -> Judgement {
+    fn judge(
+        &self,
+        pair: Pair,
+        case: &Case,
+        answer: Answer,
+        asked_at: Timestamp,
+        begun: Beginning,
+    ) -> Judgement {
         let grant = match &answer.verdict {
             AnswerVerdict::Permit(user) => Some(Arc::new(grant(case, &answer, user, asked_at))),
             AnswerVerdict::SignIn | AnswerVerdict::Deny(_) => None,
         };
         match &grant {
-            Some(grant) => self.permits.keep(pair, &case.facts, Arc::clone(grant)),
+            Some(grant) => self.permits.keep(pair, &case.facts, Arc::clone(grant), begun),
             None => self.permits.forget(&pair, &case.facts),
         }
         Judgement { answer, grant }

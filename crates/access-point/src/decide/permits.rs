@@ -1,7 +1,8 @@
 //! The permit cache: what policy has permitted, by session and resource, for as long as policy
 //! would say the same again. Denials are never kept.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use evergate_model::{Reads, RequestFacts, Timestamp};
@@ -14,6 +15,9 @@ use super::sessions::Life;
 const REMEMBERED: usize = 32_768;
 /// Permits of one pair: rules that read paths or methods have several.
 const PER_PAIR: usize = 16;
+/// Denials that are remembered against permits that are still on their way; a permit on whose way
+/// there were more is not kept.
+const DENIALS: usize = 4096;
 /// No permit lives longer (design.md section 2).
 const LONGEST: Duration = Duration::from_secs(30);
 /// With the revocation stream silent, permits live no longer than this.
@@ -99,11 +103,49 @@ impl Grant {
 
 /// The permits that are remembered.
 #[derive(Debug)]
-pub(crate) struct Permits(Cache<Pair, Arc<[Arc<Grant>]>>);
+pub(crate) struct Permits {
+    grants: Cache<Pair, Arc<[Arc<Grant>]>>,
+    /// Held while permits change, so that a denial falls either before or after a permit.
+    denials: Mutex<Denials>,
+}
 
 impl Default for Permits {
     fn default() -> Self {
-        Self(Cache::new(REMEMBERED))
+        Self { grants: Cache::new(REMEMBERED), denials: Mutex::default() }
+    }
+}
+
+/// The last denials, in the order in which they came.
+#[derive(Debug, Default)]
+struct Denials {
+    /// How many came before those that are remembered.
+    forgotten: u64,
+    recent: VecDeque<(Pair, Arc<RequestFacts>)>,
+}
+
+/// When a question began, counted in denials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Beginning(u64);
+
+impl Denials {
+    fn now(&self) -> Beginning {
+        Beginning(self.forgotten.saturating_add(self.recent.len() as u64))
+    }
+
+    fn add(&mut self, pair: Pair, facts: Arc<RequestFacts>) {
+        if self.recent.len() >= DENIALS {
+            self.recent.pop_front();
+            self.forgotten = self.forgotten.saturating_add(1);
+        }
+        self.recent.push_back((pair, facts));
+    }
+
+    /// Whether policy has since said otherwise where the permit would be repeated; also where that is
+    /// not known any more.
+    fn contradict(&self, pair: &Pair, grant: &Grant, since: Beginning) -> bool {
+        let Some(known) = since.0.checked_sub(self.forgotten) else { return true };
+        let known = usize::try_from(known).unwrap_or(usize::MAX);
+        self.recent.iter().skip(known).any(|(denied, facts)| denied == pair && grant.reads.hold_for(facts))
     }
 }
 
@@ -111,28 +153,46 @@ impl Permits {
     /// The permit for a request that would have shown the evaluator the same.
     #[must_use]
     pub(crate) fn find(&self, pair: &Pair, facts: &RequestFacts) -> Option<Arc<Grant>> {
-        let grants = self.0.get(pair)?;
+        let grants = self.grants.get(pair)?;
         grants.iter().find(|grant| grant.reads.hold_for(facts)).cloned()
     }
 
-    /// Remembers a permit, in place of what was known for `facts`.
-    pub(crate) fn keep(&self, pair: Pair, facts: &RequestFacts, grant: Arc<Grant>) {
-        let others = self.others(&pair, facts);
-        self.0.insert(pair, std::iter::once(grant).chain(others).take(PER_PAIR).collect());
+    /// To be noted before a question is asked.
+    #[must_use]
+    pub(crate) fn begin(&self) -> Beginning {
+        self.denials().now()
     }
 
-    /// Forgets what was permitted for `facts`: policy has said otherwise.
-    pub(crate) fn forget(&self, pair: &Pair, facts: &RequestFacts) {
+    /// Remembers a permit that was asked for at `begun`, in place of what was known for `facts`;
+    /// unless [`Permits::forget`] would have taken it back meanwhile: the answer may be the older one.
+    pub(crate) fn keep(&self, pair: Pair, facts: &RequestFacts, grant: Arc<Grant>, begun: Beginning) {
+        let denials = self.denials();
+        if denials.contradict(&pair, &grant, begun) {
+            return;
+        }
+        let others = self.others(&pair, facts);
+        self.grants.insert(pair, std::iter::once(grant).chain(others).take(PER_PAIR).collect());
+    }
+
+    /// Forgets what was permitted for `facts`: policy has said otherwise. That binds the permits that
+    /// were asked for and are not here yet, too.
+    pub(crate) fn forget(&self, pair: &Pair, facts: &Arc<RequestFacts>) {
+        let mut denials = self.denials();
+        denials.add(pair.clone(), Arc::clone(facts));
         let others = self.others(pair, facts);
         if others.is_empty() {
-            self.0.remove(pair);
+            self.grants.remove(pair);
         } else {
-            self.0.insert(pair.clone(), others.into());
+            self.grants.insert(pair.clone(), others.into());
         }
     }
 
+    fn denials(&self) -> std::sync::MutexGuard<'_, Denials> {
+        self.denials.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn others(&self, pair: &Pair, facts: &RequestFacts) -> Vec<Arc<Grant>> {
-        let known = self.0.get(pair);
+        let known = self.grants.get(pair);
         known
             .iter()
             .flat_map(|grants| grants.iter())
@@ -169,15 +229,15 @@ mod tests {
         Moment { now: Timestamp::from_seconds(seconds), version: 3, is_unheard: false }
     }
 
-    fn facts(path: &str) -> RequestFacts {
-        RequestFacts {
+    fn facts(path: &str) -> Arc<RequestFacts> {
+        Arc::new(RequestFacts {
             method: "GET".to_owned(),
             host: "wiki.example.com".parse().unwrap(),
             path: NormalPath::new(path).unwrap(),
             client: "192.0.2.1".parse().unwrap(),
             access_point: "access-point1".parse().unwrap(),
             headers: BTreeMap::new(),
-        }
+        })
     }
 
     fn pair() -> Pair {
@@ -221,15 +281,50 @@ mod tests {
             paths: vec![PathRead { prefix: "/admin".to_owned(), is_under }],
             ..Reads::default()
         };
-        permits.keep(pair(), &facts("/a"), Arc::new(grant(reads(false))));
+        permits.keep(pair(), &facts("/a"), Arc::new(grant(reads(false))), permits.begin());
         assert!(permits.find(&pair(), &facts("/b")).is_some());
         assert!(permits.find(&pair(), &facts("/admin/x")).is_none());
-        permits.keep(pair(), &facts("/admin"), Arc::new(grant(reads(true))));
+        permits.keep(pair(), &facts("/admin"), Arc::new(grant(reads(true))), permits.begin());
         permits.forget(&pair(), &facts("/b"));
         assert!(permits.find(&pair(), &facts("/a")).is_none());
         assert!(permits.find(&pair(), &facts("/admin/x")).is_some());
         permits.forget(&pair(), &facts("/admin"));
         assert!(permits.find(&pair(), &facts("/admin")).is_none());
+    }
+
+    #[test]
+    fn a_permit_that_lands_after_a_newer_denial_is_not_kept() {
+        let permits = Permits::default();
+        let begun = permits.begin();
+        permits.forget(&pair(), &facts("/b"));
+        permits.keep(pair(), &facts("/a"), Arc::new(grant(Reads::default())), begun);
+        assert!(permits.find(&pair(), &facts("/a")).is_none());
+        permits.keep(pair(), &facts("/a"), Arc::new(grant(Reads::default())), permits.begin());
+        assert!(permits.find(&pair(), &facts("/a")).is_some(), "it was asked for after the denial");
+    }
+
+    #[test]
+    fn a_denial_meanwhile_binds_only_what_it_would_have_taken_back() {
+        let permits = Permits::default();
+        let begun = permits.begin();
+        permits.forget(&pair(), &facts("/admin"));
+        permits.forget(&Pair { token: [2; 32], ..pair() }, &facts("/a"));
+        let paths = vec![PathRead { prefix: "/admin".to_owned(), is_under: false }];
+        let elsewhere = Reads { paths, ..Reads::default() };
+        permits.keep(pair(), &facts("/a"), Arc::new(grant(elsewhere)), begun);
+        assert!(permits.find(&pair(), &facts("/a")).is_some());
+    }
+
+    #[test]
+    fn a_permit_that_lands_after_more_denials_than_are_remembered_is_not_kept() {
+        let permits = Permits::default();
+        let (begun, other) = (permits.begin(), Pair { token: [2; 32], ..pair() });
+        (0..DENIALS).for_each(|_| permits.forget(&other, &facts("/")));
+        permits.keep(pair(), &facts("/a"), Arc::new(grant(Reads::default())), begun);
+        assert!(permits.find(&pair(), &facts("/a")).is_some());
+        permits.forget(&pair(), &facts("/a"));
+        permits.keep(pair(), &facts("/a"), Arc::new(grant(Reads::default())), begun);
+        assert!(permits.find(&pair(), &facts("/a")).is_none());
     }
 
     #[test]

@@ -123,10 +123,7 @@ impl Keeper {
     fn obey(&self, order: Order, child: &Child) -> bool {
         let Some(pid) = child.id() else { return false };
         match order {
-            Order::Strike { signal, done } => {
-                let _ = done.send(send(pid, signal).map(|()| pid).map_err(|_| "it has no process just now"));
-                return signal == Signal::SIGKILL;
-            }
+            Order::Strike { signal, done } => return strike(pid, signal, done, send),
             Order::Continue { pid: wanted } if wanted == pid => {
                 let _ = send(pid, Signal::SIGCONT);
             }
@@ -179,6 +176,62 @@ impl Keeper {
     }
 }
 
+/// Strikes a process if somebody waits for it still: nobody would heal what nobody knows was stopped.
+/// Whether it was killed.
+fn strike(
+    pid: u32,
+    signal: Signal,
+    done: oneshot::Sender<Result<u32, &'static str>>,
+    send: impl Fn(u32, Signal) -> nix::Result<()>,
+) -> bool {
+    if done.is_closed() {
+        return false;
+    }
+    let struck = send(pid, signal).map(|()| pid).map_err(|_| "it has no process just now");
+    if done.send(struck).is_err() && signal == Signal::SIGSTOP {
+        let _ = send(pid, Signal::SIGCONT);
+    }
+    signal == Signal::SIGKILL
+}
+
 fn send(pid: u32, signal: Signal) -> nix::Result<()> {
     kill(Pid::from_raw(pid.cast_signed()), signal)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    /// The signals that process 7 gets; whoever waits for the answer goes away meanwhile if told to.
+    fn signals(signal: Signal, waits: bool, goes_away: bool) -> Vec<Signal> {
+        let (done, waiting) = oneshot::channel();
+        let waiting = RefCell::new(Some(waiting).filter(|_| waits));
+        let got = RefCell::new(Vec::new());
+        let was_killed = strike(7, signal, done, |_, signal| {
+            got.borrow_mut().push(signal);
+            waiting.borrow_mut().take_if(|_| goes_away);
+            Ok(())
+        });
+        assert_eq!(was_killed, got.borrow().contains(&Signal::SIGKILL));
+        if waits && !goes_away {
+            assert_eq!(waiting.into_inner().unwrap().try_recv().unwrap(), Ok(7));
+        }
+        got.into_inner()
+    }
+
+    #[test]
+    fn a_strike_that_was_given_up_is_not_done() {
+        for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+            assert_eq!(signals(signal, true, false), [signal]);
+            assert_eq!(signals(signal, false, false), []);
+        }
+    }
+
+    #[test]
+    fn a_process_that_was_stopped_for_nobody_goes_on() {
+        assert_eq!(signals(Signal::SIGSTOP, true, true), [Signal::SIGSTOP, Signal::SIGCONT]);
+        assert_eq!(signals(Signal::SIGKILL, true, true), [Signal::SIGKILL]);
+    }
 }

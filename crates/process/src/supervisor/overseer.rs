@@ -132,7 +132,7 @@ impl Overseer {
     fn ended(&mut self, child: String, pid: u32, how: String) {
         self.processes.remove(&child);
         self.streams.remove(&(child.clone(), pid));
-        self.strikes.handle(&strikes::Event::Ended { child: &child }, self.now());
+        self.strikes.handle(&strikes::Event::Ended { child: &child, pid }, self.now());
         self.tell_rules(rules::Event::Ended { child: &child });
         self.tell_all(Event { child, pid, what: What::Ended { how } });
     }
@@ -254,12 +254,13 @@ impl Overseer {
             Fault::Hang => Signal::SIGSTOP,
         };
         let ending = || format!("`{child}` is ending");
-        let (done, struck) = oneshot::channel();
+        let (done, mut struck) = oneshot::channel();
         self.post(child)?.orders.try_send(Order::Strike { signal, done }).map_err(|_| ending())?;
-        match tokio::time::timeout(KEEPER_LIMIT, struck).await {
-            Ok(Ok(struck)) => struck.map_err(|why| format!("`{child}` is not struck: {why}")),
-            _ => Err(ending()),
-        }
+        let answer = tokio::time::timeout(KEEPER_LIMIT, &mut struck).await;
+        // From here on the keeper knows that nobody waits; what it answered before that counts.
+        struck.close();
+        let answer = answer.ok().and_then(Result::ok).or_else(|| struck.try_recv().ok());
+        answer.ok_or_else(ending)?.map_err(|why| format!("`{child}` is not struck: {why}"))
     }
 
     fn heal(&mut self, healed: Vec<Healing>) {

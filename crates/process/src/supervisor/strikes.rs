@@ -20,8 +20,8 @@ pub(super) enum Event<'a> {
     Closed { drill: u64 },
     /// Time passed.
     Time,
-    /// The child's process ended.
-    Ended { child: &'a str },
+    /// The child's process ended; another may be running, and stopped, by now.
+    Ended { child: &'a str, pid: u32 },
 }
 
 /// A child that is to go on, and why.
@@ -60,8 +60,8 @@ impl Strikes {
             Event::Heal { child } => self.heal("asked", |name, _| name == child),
             Event::Closed { drill } => self.heal("closed", |_, strike| strike.drill == drill),
             Event::Time => self.heal("time", |_, strike| strike.until <= now),
-            Event::Ended { child } => {
-                self.0.remove(child);
+            Event::Ended { child, pid } => {
+                self.0.retain(|name, strike| name != child || strike.pid != pid);
                 Vec::new()
             }
         }
@@ -115,9 +115,17 @@ mod tests {
     #[test]
     fn a_process_that_ended_is_not_healed_any_more() {
         let mut strikes = stopped(None);
-        strikes.handle(&Event::Ended { child: "policy1" }, at(1));
+        strikes.handle(&Event::Ended { child: "policy1", pid: 7 }, at(1));
         assert!(strikes.handle(&Event::Heal { child: "policy1" }, at(2)).is_empty());
         assert!(!strikes.has_stopped("policy1"));
+    }
+
+    #[test]
+    fn a_process_is_healed_also_where_the_end_of_the_one_before_it_is_heard_of_late() {
+        let mut strikes = stopped(None);
+        strikes.handle(&Event::Ended { child: "policy1", pid: 6 }, at(1));
+        assert!(strikes.has_stopped("policy1"));
+        assert_eq!(strikes.handle(&Event::Closed { drill: 1 }, at(2)), healed("closed"));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! share do not bind who was right from the same address lately: else a stranger behind that address,
 //! or anybody who knows the name, could lock them out.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use evergate_model::Timestamp;
@@ -58,7 +58,7 @@ pub async fn reserve(
     address: IpAddr,
     limits: Limits,
 ) -> Result<Reservation, StoreError> {
-    let address = address.to_string();
+    let address = counted_address(address);
     if !count(tx, now, name, &address, limits.failures, limits.pause).await? {
         return refused(tx, name, &address, limits.pause).await;
     }
@@ -86,7 +86,7 @@ pub async fn reserve(
 /// # Errors
 /// When the database does not answer.
 pub async fn release(tx: &mut Tx, now: Timestamp, name: &str, address: IpAddr) -> Result<(), StoreError> {
-    let text = address.to_string();
+    let text = counted_address(address);
     if !is_known(tx, now, name, &text).await? {
         take_back(tx, name, "").await?;
         take_back(tx, ALL_NAMES, &text).await?;
@@ -114,7 +114,7 @@ pub async fn release_address(
     name: &str,
     address: IpAddr,
 ) -> Result<(), StoreError> {
-    let address = address.to_string();
+    let address = counted_address(address);
     if is_known(tx, now, name, &address).await? {
         return Ok(());
     }
@@ -143,6 +143,17 @@ pub async fn forget(tx: &mut Tx, now: Timestamp, before: Timestamp) -> Result<u6
         .execute(&mut **tx)
         .await?
         .rows_affected())
+}
+
+/// What an address is counted as: IPv6 by its /64, all of which one subscriber has (RFC 6177).
+fn counted_address(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let prefix = Ipv6Addr::from_bits(address.to_bits() >> 64 << 64);
+            format!("{prefix}/64")
+        }
+    }
 }
 
 /// Whether the name was right from that address lately. Names that nobody has never were.
@@ -222,4 +233,23 @@ async fn refused(
         None => Timestamp::MAX,
     };
     Ok(Reservation::Refused { until })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_address_is_counted_by_its_64_and_a_mapped_one_as_ipv4() {
+        for (address, counted) in [
+            ("192.0.2.1", "192.0.2.1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+            ("2001:db8:1:2:ffff:ffff:ffff:ffff", "2001:db8:1:2::/64"),
+            ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+            ("::1", "::/64"),
+        ] {
+            assert_eq!(counted_address(address.parse().unwrap()), counted, "{address}");
+        }
+    }
 }

@@ -10,7 +10,7 @@
     reason = "a test"
 )]
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use evergate_model::id::{Credential, Kind, User as UserKind};
@@ -352,6 +352,27 @@ async fn a_known_user_signs_in_where_a_stranger_used_up_all_failures() {
     for number in 0..10 {
         assert_eq!(attempt(&mut tx, NOW, "alice", HERE).await, number < LIMITS.failures, "attempt {number}");
     }
+}
+
+#[tokio::test]
+async fn one_subscriber_of_ipv6_is_one_address_for_failures_and_for_being_known() {
+    let database = Database::new().await;
+    let store = database.open().await;
+    let mut tx = store.begin().await.unwrap();
+    let host = |number: u128| IpAddr::V6(Ipv6Addr::from_bits((0x2001_0db8_0001_0002 << 64) | number));
+    prove(&mut tx, NOW, "alice", host(1)).await;
+    for number in 0..20 {
+        let mapped = IpAddr::V6(Ipv4Addr::new(192, 0, 2, 1).to_ipv6_mapped());
+        let from = if number % 2 == 0 { HERE } else { mapped };
+        let name = format!("guess{number}");
+        assert!(attempt(&mut tx, NOW, &name, host(number)).await && attempt(&mut tx, NOW, &name, from).await);
+    }
+    assert!(
+        !attempt(&mut tx, NOW, "guess20", host(99)).await && !attempt(&mut tx, NOW, "guess20", HERE).await
+    );
+    attempts::release_address(&mut tx, NOW, "guess0", host(98)).await.unwrap();
+    assert!(attempt(&mut tx, NOW, "guess21", host(97)).await);
+    prove(&mut tx, NOW, "alice", host(96)).await;
 }
 
 #[tokio::test]

@@ -25,7 +25,8 @@ struct Follower {
 }
 
 /// What comes after `after`, now and from now on; ends when the process stops. While the database
-/// is away there are no beats: this instance would not hear of a revocation.
+/// is away there are no beats, and what is known is sent as stale: this instance would not hear of a
+/// revocation.
 pub(crate) fn follow(policy: &Policy, after: i64) -> Batches {
     let follower = Follower {
         policy: policy.clone(),
@@ -47,28 +48,32 @@ impl Follower {
             let has_news = position > self.after || std::mem::take(&mut self.is_first);
             self.after = position;
             if has_news {
-                return Some(batch(&entries, position));
+                return Some(self.batch(&entries, position));
             }
             tokio::select! {
                 () = self.policy.0.lifecycle.stopping() => return None,
                 changed = self.changes.changed() => changed.ok()?,
                 () = tokio::time::sleep(BEAT) => {
                     if self.policy.0.log.is_fresh() {
-                        return Some(batch(&[], self.policy.0.log.position()));
+                        return Some(self.batch(&[], self.policy.0.log.position()));
                     }
                 }
             }
         }
     }
-}
 
-fn batch(entries: &[Revocation], position: u64) -> RevocationBatch {
-    let revocation = |entry: &Revocation| proto::Revocation {
-        number: signed(entry.number),
-        session: entry.session.to_string(),
-        forget_at: entry.forget_at.as_milliseconds(),
-    };
-    RevocationBatch { revocations: entries.iter().map(revocation).collect(), position: signed(position) }
+    fn batch(&self, entries: &[Revocation], position: u64) -> RevocationBatch {
+        let revocation = |entry: &Revocation| proto::Revocation {
+            number: signed(entry.number),
+            session: entry.session.to_string(),
+            forget_at: entry.forget_at.as_milliseconds(),
+        };
+        RevocationBatch {
+            revocations: entries.iter().map(revocation).collect(),
+            position: signed(position),
+            is_stale: !self.policy.0.log.is_fresh(),
+        }
+    }
 }
 
 fn signed(number: u64) -> i64 {

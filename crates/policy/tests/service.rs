@@ -255,6 +255,7 @@ async fn a_revocation_at_one_instance_binds_the_other_within_a_second() {
     };
     let batch = tokio::time::timeout(Duration::from_secs(1), heard).await.expect("heard within a second");
     assert_eq!((batch.revocations[0].session.clone(), batch.position), (opened.session.clone(), 1));
+    assert!(!batch.is_stale);
     let reply = at.two.decide(decide_request(&token, "wiki", WIKI)).await.unwrap().into_inner();
     assert_eq!((word(&reply).as_str(), reply.log_position), ("password totp", 1));
     let again = request(Service::AccessPoint, proto::EndSessionRequest { token, host: WIKI.to_owned() });
@@ -335,6 +336,10 @@ async fn without_the_database_tokens_and_the_log_decide() {
     );
     let reply = alone.decide(decide_request(&revoked, "wiki", WIKI)).await.unwrap().into_inner();
     assert_eq!((word(&reply).as_str(), reply.log_position), ("password totp", 1));
+    let follow = request(Service::AccessPoint, proto::FollowRevocationsRequest { after: 0 });
+    let told = alone.follow_revocations(follow).await.unwrap().into_inner().next().await.unwrap().unwrap();
+    assert_eq!((told.revocations.len(), told.position), (1, 1));
+    assert!(told.is_stale, "it would not hear of another revocation");
     let write = at.open_session(&alone, key(), &["password"]).await.unwrap_err();
     assert_eq!(write.code(), Code::Unavailable, "database trouble is not a denial");
 

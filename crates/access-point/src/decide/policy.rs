@@ -129,6 +129,8 @@ pub(crate) struct LogStep {
     pub(crate) revocations: Vec<Revocation>,
     /// All numbers up to this one have been told.
     pub(crate) position: i64,
+    /// Whoever tells it would not hear of a revocation now.
+    pub(crate) is_stale: bool,
 }
 
 /// The revocation log from a position on, for as long as the stream stands.
@@ -394,7 +396,7 @@ fn log_step(batch: proto::RevocationBatch) -> Option<LogStep> {
         Some(Revocation { session: revocation.session.parse().ok()?, forget_at })
     };
     let revocations = batch.revocations.into_iter().map(revocation).collect::<Option<Vec<_>>>()?;
-    Some(LogStep { revocations, position: batch.position })
+    Some(LogStep { revocations, position: batch.position, is_stale: batch.is_stale })
 }
 
 fn audit_record(denial: Denial) -> proto::AuditRecord {

@@ -43,14 +43,17 @@ impl Log {
         now.since(heard_at) > SILENCE
     }
 
-    /// Takes a step: its revocations first, then the position that says they are known.
+    /// Takes a step: its revocations first, then the position that says they are known. A stale step
+    /// does not break the silence: there may be more than it tells.
     pub(crate) fn take(&self, step: LogStep, sessions: &Sessions, now: Timestamp) {
         for revocation in step.revocations {
             tracing::info!(session = %revocation.session, "session revoked");
             sessions.end(revocation);
         }
         self.position.fetch_max(step.position, Ordering::Release);
-        self.heard_at.store(now.as_milliseconds(), Ordering::Relaxed);
+        if !step.is_stale {
+            self.heard_at.store(now.as_milliseconds(), Ordering::Relaxed);
+        }
     }
 }
 
@@ -106,10 +109,22 @@ mod tests {
         let session = Id::new(at(1), [1; 10]);
         let life = sessions.life(session);
         let revocations = vec![Revocation { session, forget_at: at(9000) }];
-        log.take(LogStep { revocations, position: 7 }, &sessions, at(5000));
+        log.take(LogStep { revocations, position: 7, is_stale: false }, &sessions, at(5000));
         assert!(life.has_ended() && log.position() == 7);
         assert!(!log.is_silent(at(6000)) && log.is_silent(at(6001)));
-        log.take(LogStep { revocations: Vec::new(), position: 3 }, &sessions, at(6001));
+        log.take(LogStep { revocations: Vec::new(), position: 3, is_stale: false }, &sessions, at(6001));
         assert_eq!(log.position(), 7, "an instance that lies behind takes nothing back");
+    }
+
+    #[test]
+    fn what_an_instance_without_the_database_tells_binds_and_does_not_count_as_heard() {
+        let (log, sessions) = (Log::default(), Sessions::default());
+        let at = Timestamp::from_milliseconds;
+        let session = Id::new(at(1), [1; 10]);
+        let life = sessions.life(session);
+        let revocations = vec![Revocation { session, forget_at: at(9000) }];
+        log.take(LogStep { revocations, position: 7, is_stale: true }, &sessions, at(5000));
+        assert!(life.has_ended() && log.position() == 7);
+        assert!(log.is_silent(at(5000)));
     }
 }

@@ -44,7 +44,7 @@ impl Default for ToldPolicy {
             asked: AtomicU32::new(0),
             gate: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
             presence: Mutex::new(Presence::Serving),
-            log: watch::Sender::new(LogStep { revocations: Vec::new(), position: 0 }),
+            log: watch::Sender::new(LogStep { revocations: Vec::new(), position: 0, is_stale: false }),
             broken: watch::Sender::new(()),
             silent: Mutex::default(),
             followed: Mutex::default(),

@@ -78,8 +78,11 @@ fn read(data: &Path) -> anyhow::Result<DemoUser> {
 }
 
 fn as_json(user: &DemoUser, url: &str) -> anyhow::Result<String> {
+    let now = Clock::system().now();
     let shown = serde_json::json!({
         "name": user.name, "password": user.password, "otpauth": user.otpauth, "url": url,
+        "code": seed(&user.otpauth)?.code_at(now),
+        "code_valid_for_s": STEP_SECONDS - now.as_seconds().rem_euclid(STEP_SECONDS),
     });
     Ok(serde_json::to_string_pretty(&shown)?)
 }

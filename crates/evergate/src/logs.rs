@@ -4,7 +4,7 @@ mod follow;
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write, stdout};
+use std::io::{BufRead, BufReader, ErrorKind, Write, stdout};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -44,15 +44,17 @@ struct Log {
 pub async fn show(arguments: &LogsArguments) -> anyhow::Result<()> {
     let logs = find(&arguments.installation.data.join("logs"), arguments.name.as_deref())?;
     let following = logs.iter().cloned().map(follow::Follower::at_end).collect();
-    print(&newest(&logs, arguments.lines))?;
-    if arguments.follow { go_on(following).await } else { Ok(()) }
+    let is_read = print(&newest(&logs, arguments.lines))?;
+    if arguments.follow && is_read { go_on(following).await } else { Ok(()) }
 }
 
 /// Shows what is added, until somebody ends the command.
 async fn go_on(mut following: Vec<follow::Follower>) -> anyhow::Result<()> {
     loop {
         for follower in &mut following {
-            print(&follower.new_lines())?;
+            if !print(&follower.new_lines())? {
+                return Ok(());
+            }
         }
         tokio::time::sleep(follow::POLL).await;
     }
@@ -120,12 +122,20 @@ pub fn last_lines(path: &Path, count: usize) -> Vec<String> {
     lines.into()
 }
 
-fn print(lines: &[String]) -> anyhow::Result<()> {
+/// Prints lines; false if the reader went away (`| head`), which is no failure.
+fn print(lines: &[String]) -> anyhow::Result<bool> {
     let mut out = stdout().lock();
-    for line in lines {
-        writeln!(out, "{line}").context("cannot print")?;
+    let mut write = || -> std::io::Result<()> {
+        for line in lines {
+            writeln!(out, "{line}")?;
+        }
+        out.flush()
+    };
+    match write() {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error).context("cannot print"),
     }
-    out.flush().context("cannot print")
 }
 
 #[cfg(test)]

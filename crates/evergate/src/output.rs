@@ -45,7 +45,7 @@ pub fn list(value: &Value, name: &str, columns: &[&str]) -> String {
     if rows.is_empty() {
         return format!("no {}", name.replace('_', " "));
     }
-    let cells = |row: &Value| columns.iter().map(|column| field(row, column)).collect();
+    let cells = |row: &Value| columns.iter().map(|column| cell(row, column)).collect();
     let headings: Vec<String> = columns.iter().map(|column| column.replace('_', " ")).collect();
     let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
     table(&headings, rows.iter().map(cells))
@@ -75,6 +75,17 @@ pub fn field(object: &Value, path: &str) -> String {
     let found = path.split('.').try_fold(object, |object, key| object.get(key));
     let name = path.rsplit('.').next().unwrap_or(path);
     found.map_or_else(|| "-".to_owned(), |value| plain(value, name))
+}
+
+/// A field in one line: of an object, those of its fields that say something.
+#[must_use]
+pub fn cell(row: &Value, path: &str) -> String {
+    let found = path.split('.').try_fold(row, |object, key| object.get(key));
+    let Some(object) = found.and_then(Value::as_object) else { return field(row, path) };
+    let says = object.iter().filter(|(_, value)| !value.is_null());
+    says.map(|(key, value)| format!("{key}={}", plain(value, key).replace('\n', " ")))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// A value for people. Milliseconds in fields that are moments become dates.
@@ -125,6 +136,14 @@ mod tests {
         assert_eq!(lines[1], ["alice", "a, b", "1970-01-01T00:00:00.000Z", "yes", "-"]);
         assert_eq!(lines[2], ["bob", "-", "-", "no", "-"]);
         assert_eq!(list(&json!([]), "api_tokens", &["id"]), "no api tokens");
+    }
+
+    #[test]
+    fn an_object_in_a_table_stays_in_its_line() {
+        let row = json!({ "detail": { "factor": "password", "from": null, "inner": { "a": 1, "b": 2 } } });
+        assert_eq!(cell(&row, "detail"), "factor=password inner= a  1 b  2");
+        assert_eq!(cell(&row, "detail.factor"), "password");
+        assert_eq!(list(&json!([row]), "rows", &["detail"]).lines().count(), 2);
     }
 
     #[test]

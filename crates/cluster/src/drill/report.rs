@@ -196,6 +196,9 @@ impl Report {
         let drilled = self.services.len();
         let subjects = if drilled == 1 { "drill" } else { "drills" };
         match (self.lost, self.good) {
+            (0, true) if self.services.iter().any(|service| service.failed_back == Failback::NotAwaited) => {
+                format!("Nothing was lost in {drilled} {subjects}; failback was not awaited.")
+            }
             (0, true) => format!("Nothing was lost in {drilled} {subjects}, and everything came back."),
             (0, false) => "Nothing was lost, but not everything is as it should be.".to_owned(),
             (lost, _) => format!("{} lost.", requests(lost)),

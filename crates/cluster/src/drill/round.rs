@@ -53,7 +53,7 @@ pub(super) async fn round(scene: &mut Scene<'_>, subject: Subject) -> Result<Ser
     warm_up(scene, subject, &load).await;
     let (mut victim, served) = busiest(scene, &running, subject, &before).await?;
     let what = options.fault.done();
-    scene.step(&format!("{subject}: {}, which answered {served}, is {what}", victim.name()));
+    scene.step(&format!("{subject}: {}, which answered most ({served} calls), is {what}", victim.name()));
     let detail = json!({ "service": subject, "instance": victim.name(), "fault": options.fault });
     scene.note("struck", detail).await?;
     let eye = Eye::open(callers(&running, subject), victim.name()).await?;

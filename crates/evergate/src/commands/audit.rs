@@ -74,6 +74,6 @@ fn path(arguments: &AuditArguments, after: Option<u64>) -> String {
 }
 
 fn line(record: &Value) -> String {
-    let of = |name| output::field(record, name);
+    let of = |name| output::cell(record, name);
     format!("{} {} {} {} {}", of("at"), of("actor"), of("action"), of("subject"), of("detail"))
 }

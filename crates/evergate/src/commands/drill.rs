@@ -4,7 +4,7 @@ mod hidden;
 mod progress;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -87,20 +87,31 @@ pub(super) async fn drill(arguments: &DrillArguments) -> anyhow::Result<()> {
         rate: arguments.rate,
         wait_for_failback: !arguments.no_failback,
     };
+    if let Some(file) = &arguments.report {
+        can_be_written(file)?;
+    }
     let teller = progress::Teller::new();
     let report = drill::run(&options, &Clock::system(), &|progress| teller.tell(progress)).await;
     teller.finish();
     let report = report.map_err(explained)?;
+    arguments.target.show(&serde_json::to_value(&report)?, |_| table::for_people(&report))?;
     if let Some(file) = &arguments.report {
         write(file, &report)?;
     }
-    arguments.target.show(&serde_json::to_value(&report)?, |_| table::for_people(&report))?;
     let faults: Vec<String> = report.faults().collect();
     anyhow::ensure!(faults.is_empty(), "{}", faults.join("\n  "));
     Ok(())
 }
 
-fn write(file: &std::path::Path, report: &Report) -> anyhow::Result<()> {
+/// Before anything is struck: the report of a drill must not be lost for want of a directory.
+fn can_be_written(file: &Path) -> anyhow::Result<()> {
+    if !file.extension().is_some_and(|extension| extension == "html" || extension == "json") {
+        return Err(Usage(format!("`{}` is neither `.html` nor `.json`", file.display())).into());
+    }
+    files::write_public(file, b"").with_context(|| format!("cannot write `{}`", file.display()))
+}
+
+fn write(file: &Path, report: &Report) -> anyhow::Result<()> {
     let is_page = file.extension().is_some_and(|extension| extension == "html");
     let text = if is_page { drill::html(report) } else { serde_json::to_string_pretty(report)? };
     files::write_public(file, text.as_bytes()).with_context(|| format!("cannot write `{}`", file.display()))

@@ -207,9 +207,10 @@ impl UpFile {
     /// The addresses, for people.
     pub(super) fn addresses(&self) -> String {
         let mut lines = vec![String::new()];
+        let data = self.data_argument();
         if !self.demo.is_empty() {
             lines.push(format!(
-                "  demo     {}   (evergate demo shows name, password and code)",
+                "  demo     {}   (evergate demo{data} shows name, password and code)",
                 self.shape.url
             ));
         }
@@ -220,9 +221,16 @@ impl UpFile {
         lines.push(format!("           administrator `{}`, password in {password}", administrator.name));
         lines.push(format!("  API      {}", self.shape.api.join(" ")));
         lines.push(String::new());
-        lines.push("  Browsers warn until they know the local CA: evergate trust".to_owned());
+        lines.push(format!("  Browsers warn until they know the local CA: evergate trust{data}"));
         lines.push(String::new());
         lines.join("\n")
+    }
+
+    /// What other commands must be told to find this directory; nothing where they look by themselves.
+    fn data_argument(&self) -> String {
+        let Some(directory) = self.path.parent() else { return String::new() };
+        let is_default = Path::new("./evergate-data").canonicalize().is_ok_and(|path| path == directory);
+        if is_default { String::new() } else { format!(" --data {}", directory.display()) }
     }
 
     fn at(&self, children: &Children) -> Option<Up> {

@@ -174,7 +174,8 @@ async fn is_known(
 }
 
 /// One guarded statement: a new window, or one more in this one if there is room. The window
-/// starts anew with the last failure allowed, so that a pause is never shorter than said.
+/// starts anew with the last failure allowed, so that a pause is never shorter than said; one without
+/// failures has not begun.
 async fn count(
     tx: &mut Tx,
     now: Timestamp,
@@ -190,9 +191,12 @@ async fn count(
         "insert into attempts (name, address, failures, window_started_at) values ($1, $2, 1, $3) \
          on conflict (name, address) do update set \
          failures = case when attempts.window_started_at <= $4 then 1 else attempts.failures + 1 end, \
+         moved_from = case \
+            when attempts.window_started_at <= $4 or attempts.failures = 0 then null \
+            when attempts.failures + 1 >= $5 then attempts.window_started_at else null end, \
          window_started_at = case \
-            when attempts.window_started_at <= $4 or attempts.failures + 1 >= $5 then $3 \
-            else attempts.window_started_at end \
+            when attempts.window_started_at <= $4 or attempts.failures = 0 \
+            or attempts.failures + 1 >= $5 then $3 else attempts.window_started_at end \
          where attempts.failures < $5 or attempts.window_started_at <= $4",
     )
     .bind(name)
@@ -206,9 +210,13 @@ async fn count(
     Ok(counted > 0)
 }
 
+/// Takes one off. If it moved the window, that goes back to where it was: else right attempts would
+/// keep old failures from ageing.
 async fn take_back(tx: &mut Tx, name: &str, address: &str) -> Result<(), StoreError> {
     sqlx::query(
-        "update attempts set failures = failures - 1 where name = $1 and address = $2 and failures > 0",
+        "update attempts set failures = failures - 1, moved_from = null, \
+         window_started_at = coalesce(moved_from, window_started_at) \
+         where name = $1 and address = $2 and failures > 0",
     )
     .bind(name)
     .bind(address)

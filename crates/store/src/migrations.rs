@@ -30,6 +30,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     6 "0006_attempts"
     7 "0007_email_codes"
     8 "0008_proved_attempts"
+    9 "0009_attempt_windows"
     20 "0020_sessions"
     21 "0021_revocations"
     22 "0022_hand_overs"

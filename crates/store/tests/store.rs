@@ -410,6 +410,32 @@ async fn a_user_is_known_for_thirty_days_however_often_old_windows_are_forgotten
 }
 
 #[tokio::test]
+async fn failures_age_however_many_are_right_meanwhile_and_the_last_one_allowed_begins_the_pause() {
+    let database = Database::new().await;
+    let store = database.open().await;
+    let mut tx = store.begin().await.unwrap();
+    let elsewhere = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 9));
+    prove(&mut tx, NOW, "early", HERE).await;
+    let first = NOW.plus(Duration::from_secs(60));
+    for number in 0..19 {
+        assert!(attempt(&mut tx, first, &format!("guess{number}"), HERE).await);
+        assert!(attempt(&mut tx, first, &format!("other{number}"), elsewhere).await);
+    }
+    let mut now = first;
+    for minute in 1..15 {
+        now = first.plus(Duration::from_secs(60 * minute));
+        prove(&mut tx, now, &format!("right{minute}"), HERE).await;
+    }
+    assert!(attempt(&mut tx, now, "other19", elsewhere).await);
+    let until = now.plus(LIMITS.pause);
+    let last = attempts::reserve(&mut tx, now, "other20", elsewhere, LIMITS).await.unwrap();
+    assert_eq!(last, Reservation::Refused { until });
+    // What is old is gone after the pause, and all guesses are there again.
+    let after = first.plus(LIMITS.pause);
+    use_up(&mut tx, after, HERE).await;
+}
+
+#[tokio::test]
 async fn an_effect_is_returned_and_never_taken_for_another() {
     let database = Database::new().await;
     let store = database.open().await;

@@ -14,8 +14,10 @@ use serde_json::json;
 
 use super::session::SignedIn;
 use crate::Failure;
-use crate::api::token_hash;
 use crate::office::Office;
+
+/// The fingerprint of these effects: their keys already hash everything that was typed.
+const FINGERPRINT: &str = "console";
 
 /// What was typed.
 #[derive(Debug)]
@@ -38,7 +40,8 @@ pub(super) enum Outcome {
     },
 }
 
-/// Makes an attempt. `request` is the same when the same request comes again.
+/// Makes an attempt. `request` is the same when the same request comes again; with another name or
+/// password it is another attempt.
 pub(super) async fn make(
     office: &Office,
     client: IpAddr,
@@ -49,7 +52,7 @@ pub(super) async fn make(
     if typed.password.expose().is_empty() || typed.password.expose().len() > 1024 {
         return Ok(Outcome::Wrong);
     }
-    let once = Once { office, request, name: &name };
+    let once = Once::of(office, request, &name, &typed.password);
     let mut tx = office.store.begin().await?;
     if let Some(outcome) = once.before(&mut tx).await? {
         return Ok(outcome);
@@ -100,23 +103,28 @@ async fn judge(
 /// What makes an attempt happen once.
 struct Once<'a> {
     office: &'a Office,
-    request: Option<&'a str>,
     name: &'a str,
+    /// Of the request, the name and the password, made with a key since it is stored.
+    hash: Option<String>,
 }
 
-impl Once<'_> {
-    fn key(&self, what: &str) -> Option<String> {
-        self.request.map(|request| format!("console {what} {}", token_hash(request)))
+impl<'a> Once<'a> {
+    fn of(office: &'a Office, request: Option<&str>, name: &'a str, password: &Secret<String>) -> Self {
+        let hash = |request: &str| {
+            let password = password.expose().as_bytes();
+            office.vault.hash(&[b"console attempt", request.as_bytes(), name.as_bytes(), password])
+        };
+        Self { office, name, hash: request.map(hash) }
     }
 
-    fn fingerprint(&self) -> String {
-        token_hash(self.name)
+    fn key(&self, what: &str) -> Option<String> {
+        self.hash.as_ref().map(|hash| format!("console {what} {hash}"))
     }
 
     /// What came of the same request before.
     async fn before(&self, tx: &mut Tx) -> Result<Option<Outcome>, Failure> {
         let Some(key) = self.key("judged") else { return Ok(None) };
-        let Some(sealed) = effects::find::<String>(tx, &key, &self.fingerprint()).await? else {
+        let Some(sealed) = effects::find::<String>(tx, &key, FINGERPRINT).await? else {
             return Ok(None);
         };
         let wrong = |error: &dyn std::fmt::Display| Failure::crypto("an answer")(error);
@@ -130,20 +138,20 @@ impl Once<'_> {
         let Some(key) = self.key("judged") else { return Ok(()) };
         let json = serde_json::to_vec(outcome).map_err(|error| Failure::crypto("an answer")(&error))?;
         let sealed = BASE64.encode(&self.office.vault.seal(&key, &json));
-        Ok(effects::remember(tx, &key, &self.fingerprint(), &sealed, self.office.now()).await?)
+        Ok(effects::remember(tx, &key, FINGERPRINT, &sealed, self.office.now()).await?)
     }
 
     /// Counts the attempt, unless the same request was counted before.
     async fn reserve(&self, tx: &mut Tx, client: IpAddr) -> Result<Reservation, Failure> {
-        let (key, fingerprint, now) = (self.key("reserved"), self.fingerprint(), self.office.now());
+        let (key, now) = (self.key("reserved"), self.office.now());
         if let Some(key) = &key
-            && effects::find::<bool>(tx, key, &fingerprint).await?.is_some()
+            && effects::find::<bool>(tx, key, FINGERPRINT).await?.is_some()
         {
             return Ok(Reservation::Reserved);
         }
         let reservation = count(tx, now, self.name, client).await?;
         if let (Some(key), Reservation::Reserved) = (&key, reservation) {
-            effects::remember(tx, key, &fingerprint, &true, now).await?;
+            effects::remember(tx, key, FINGERPRINT, &true, now).await?;
         }
         Ok(reservation)
     }

@@ -197,3 +197,24 @@ async fn a_request_that_the_access_point_repeats_is_one_attempt_and_one_session(
     let audited = audit::list(&mut reading, &audit::Filter::default(), 1000).await.unwrap();
     assert_eq!(audited.iter().filter(|entry| entry.action == "console.refused").count(), 1);
 }
+
+#[tokio::test]
+async fn a_repeated_request_with_another_password_gets_no_session_and_is_one_failure() {
+    let fixture = Fixture::new().await;
+    let right = password(&fixture);
+    let first = sign_in_through_access_point(&fixture, "request_1", &right).await;
+    assert_eq!(first.status(), StatusCode::SEE_OTHER);
+    for _ in 0..10 {
+        let other = sign_in_through_access_point(&fixture, "request_1", "another").await;
+        assert_eq!(other.status(), StatusCode::FORBIDDEN);
+        assert_ne!(cookie_of(&other), cookie_of(&first));
+    }
+    let again = sign_in_through_access_point(&fixture, "request_1", &right).await;
+    assert_eq!(cookie_of(&again), cookie_of(&first));
+    for number in 0..4 {
+        let other = sign_in_through_access_point(&fixture, "request_1", &format!("another {number}")).await;
+        assert_eq!(other.status(), StatusCode::FORBIDDEN, "one failure was counted before, not ten");
+    }
+    let sixth = sign_in_through_access_point(&fixture, "request_1", "another 4").await;
+    assert_eq!(sixth.status(), StatusCode::TOO_MANY_REQUESTS);
+}

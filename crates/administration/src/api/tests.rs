@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 
+use super::token_hash;
 use crate::Privilege;
 use crate::testing::Fixture;
 
@@ -142,6 +143,22 @@ async fn a_write_that_comes_again_at_another_address_is_the_same() {
             fixture.send(request.body(Body::from(json!({ "name": "staff" }).to_string())).unwrap()).await;
         assert_eq!(answer.status(), StatusCode::CREATED, "at {instance}");
     }
+}
+
+#[tokio::test]
+async fn no_hash_of_a_body_is_kept_that_can_be_guessed_at_without_the_wrapping_key() {
+    let Asker { fixture, token } = Asker::new().await;
+    let new = json!({ "name": "staff" });
+    let made = fixture.ask(&token, Method::POST, "/groups", new.clone(), Some("k1")).await;
+    assert_eq!(made.0, StatusCode::CREATED);
+    let body = new.to_string();
+    let bare = token_hash(&format!("POST /groups\n{body}"));
+    let keyed = fixture.office.vault.hash(&[b"api effect", b"POST", b"/groups", body.as_bytes()]);
+    let files = ["evergate.db", "evergate.db-wal"].map(|file| fixture.directory.path().join(file));
+    let bytes = files.map(|file| std::fs::read(file).unwrap_or_default()).concat();
+    let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(holds(&keyed), "this is what is kept");
+    assert!(!holds(&bare));
 }
 
 #[tokio::test]

@@ -6,7 +6,9 @@ use evergate_model::id::Session;
 use evergate_model::{Factor, Host, Id, Name, NormalPath, RequestFacts, SessionFacts, Timestamp};
 use evergate_store::{groups, users};
 use evergate_wire::convert::{self, parse};
-use evergate_wire::proto::{AccessTest, TestAccessReply, TestAccessRequest};
+use evergate_wire::proto::{
+    AccessTest, DecideReply, Denied, TestAccessReply, TestAccessRequest, decide_reply,
+};
 
 use crate::PolicyError;
 use crate::policy::Policy;
@@ -26,11 +28,13 @@ pub(crate) async fn test(
         .map(|factor| Ok(ProvenFactor { factor: parse::<Factor>("factors", factor)?, at }))
         .collect::<Result<_, convert::ConvertError>>()?;
     let rules = policy.rules()?;
-    let session = if is_administration {
+    let (session, is_locked) = if is_administration {
         user(policy, &rules, &request.user_name, at).await?
     } else {
         let host: Host = parse("host", &request.host)?;
-        Some(policy.session(&request.token, &host, None, now).await?.ok_or(PolicyError::NoSession)?)
+        let session =
+            policy.session(&request.token, &host, None, now).await?.ok_or(PolicyError::NoSession)?;
+        (Some(session), false)
     };
     let session = session.map(|session| SessionFacts {
         factors: evergate_store::sessions::merge(session.factors, &assumed),
@@ -39,7 +43,8 @@ pub(crate) async fn test(
     let mut tests = Vec::new();
     for name in resources(&rules, &request.resources)? {
         let facts = if is_administration { facts.clone() } else { front_page(&rules, &name, &facts) };
-        tests.push(one(&rules, &name, session.as_ref(), &facts, at, is_administration)?);
+        let test = one(&rules, &name, session.as_ref(), &facts, at, is_administration)?;
+        tests.push(if is_locked { locked(test) } else { test });
     }
     Ok(TestAccessReply { tests })
 }
@@ -80,22 +85,31 @@ fn one(
     })
 }
 
-/// A session such as that user would have at that moment, with nothing proven; `None` where no user
-/// is named.
+/// What a rule would say counts for nobody who cannot sign in.
+fn locked(test: AccessTest) -> AccessTest {
+    let denied = Denied { reason: "this account is locked".to_owned() };
+    let verdict = Some(decide_reply::Verdict::Deny(denied));
+    let decision = test.decision.map(|decision| DecideReply { verdict, ..decision });
+    AccessTest { decision, because: "the account is locked, whatever the rule says".to_owned(), ..test }
+}
+
+/// A session such as that user would have at that moment, with nothing proven, and whether the account
+/// is locked; no session where no user is named.
 async fn user(
     policy: &Policy,
     rules: &Rules,
     name: &str,
     at: Timestamp,
-) -> Result<Option<SessionFacts>, PolicyError> {
+) -> Result<(Option<SessionFacts>, bool), PolicyError> {
     if name.is_empty() {
-        return Ok(None);
+        return Ok((None, false));
     }
     let store = policy.0.database.store()?;
     let mut connection = store.read().await?;
     let user = users::find_by_name(&mut connection, name).await?.ok_or(PolicyError::NoUser)?;
     let groups = groups::names_of(&mut connection, user.id).await?;
-    Ok(Some(SessionFacts {
+    let is_locked = user.state == users::State::Locked;
+    let session = SessionFacts {
         session: Id::<Session>::new(at, [0; 10]),
         user: user.id,
         user_name: user.name,
@@ -104,5 +118,6 @@ async fn user(
         factors: Vec::new(),
         opened_at: at,
         ends_at: at.plus(rules.configuration.sessions.absolute.as_duration()),
-    }))
+    };
+    Ok((Some(session), is_locked))
 }

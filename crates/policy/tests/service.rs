@@ -421,6 +421,25 @@ async fn the_portal_lists_what_its_user_may_reach() {
 }
 
 #[tokio::test]
+async fn a_locked_user_reaches_nothing_whatever_the_rule_says() {
+    let at = Installation::new().await;
+    let test = proto::TestAccessRequest {
+        user_name: "alice".to_owned(),
+        facts: decide_request("", "wiki", WIKI).into_inner().facts,
+        ..proto::TestAccessRequest::default()
+    };
+    let mut tx = at.store.begin().await.unwrap();
+    users::set_state(&mut tx, &Actor::System, NOW, at.alice, users::State::Locked).await.unwrap();
+    tx.commit().await.unwrap();
+    let tests = at.one.test_access(request(Service::Administration, test)).await.unwrap().into_inner().tests;
+    assert!(!tests.is_empty());
+    for test in tests {
+        assert_eq!(word(test.decision.as_ref().unwrap()), "deny: this account is locked");
+        assert_eq!(test.because, "the account is locked, whatever the rule says");
+    }
+}
+
+#[tokio::test]
 async fn access_is_tested_for_a_user_without_a_session() {
     let at = Installation::new().await;
     let test = |factors: &[&str]| {

@@ -213,13 +213,10 @@ impl Engine {
         self.members.iter().find(|standing| standing.member.id == *id).map(|standing| standing.state)
     }
 
-    /// Whether a member is up, and its calls are not overdue again and again.
+    /// Whether a member is up and, as far as is known, answers in time.
     #[must_use]
     pub fn is_well(&self, id: &MemberId, now: Timestamp) -> bool {
-        let mut members = self.members.iter();
-        members.any(|standing| {
-            standing.member.id == *id && standing.state == State::Up && !standing.is_slow_at(now)
-        })
+        self.members.iter().any(|standing| standing.member.id == *id && standing.is_well_at(now))
     }
 
     /// What is counted of a member.

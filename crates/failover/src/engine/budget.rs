@@ -1,9 +1,12 @@
 //! How many calls may be repeated, or asked a second time, at once, so that neither multiplies an
 //! overload.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use evergate_model::Timestamp;
+
+use super::MemberId;
 
 const WINDOW: Duration = Duration::from_secs(1);
 
@@ -39,7 +42,8 @@ struct Window {
 /// (repetitions of what was lost after it was sent, or whose member is under suspicion). Those that
 /// never reached a handler cost nothing. What exceeds the share of calls is paced, never forbidden;
 /// the floor of both is the number of calls in flight, so that a crash or a hang which holds all of
-/// them delays none. While somebody says that it is busy, or everybody is slow, hedges have none.
+/// them delays none. Hedges have none at a member that is slow itself or says that it is busy: one in a
+/// second, beyond the share.
 #[derive(Debug, Clone)]
 pub struct Budget {
     shares: Shares,
@@ -47,7 +51,8 @@ pub struct Budget {
     began: Timestamp,
     calls_before: u32,
     now: Window,
-    busy_until: Timestamp,
+    /// Who said lately that it is busy, and until when that counts.
+    busy: BTreeMap<MemberId, Timestamp>,
 }
 
 impl Budget {
@@ -55,8 +60,7 @@ impl Budget {
     #[must_use]
     pub const fn new(shares: Shares, now: Timestamp) -> Self {
         let window = Window { calls: 0, most_in_flight: 0, hedges: 0, retries: 0 };
-        let busy_until = Timestamp::MIN;
-        Self { shares, in_flight: 0, began: now, calls_before: 0, now: window, busy_until }
+        Self { shares, in_flight: 0, began: now, calls_before: 0, now: window, busy: BTreeMap::new() }
     }
 
     /// A call began; [`Budget::call_ended`] follows.
@@ -78,9 +82,16 @@ impl Budget {
         self.in_flight
     }
 
-    /// Some member said that it is busy.
-    pub fn said_busy(&mut self, now: Timestamp) {
-        self.busy_until = now.plus(WINDOW);
+    /// That member said that it is busy.
+    pub fn said_busy(&mut self, member: &MemberId, now: Timestamp) {
+        self.busy.retain(|_, until| now < *until);
+        self.busy.insert(member.clone(), now.plus(WINDOW));
+    }
+
+    /// Whether it said so within the last second.
+    #[must_use]
+    pub fn is_busy(&self, member: &MemberId, now: Timestamp) -> bool {
+        self.busy.get(member).is_some_and(|until| now < *until)
     }
 
     /// Whether a call may be repeated at once; if not, it should wait a little first.
@@ -94,11 +105,11 @@ impl Budget {
 
     /// Whether a call may be asked a second time while the first may still be answered; if not, it
     /// should wait a little first. Without a reason to think that the second does better
-    /// (`is_promising`) there is no floor either: when everybody is slow, they are so for load.
+    /// (`is_promising`: it is neither slow nor busy) there is no floor: when everybody is slow, they
+    /// are so for load. One in a second is no load, and keeps a pool with few calls from having none.
     pub fn hedge(&mut self, is_promising: bool, now: Timestamp) -> bool {
         self.roll(now);
-        let has_floor = is_promising && now >= self.busy_until;
-        let floor = if has_floor { self.now.most_in_flight.max(self.shares.smallest) } else { 0 };
+        let floor = if is_promising { self.now.most_in_flight.max(self.shares.smallest) } else { 1 };
         let allowed = self.now.hedges < self.share(self.shares.hedges).max(floor);
         self.now.hedges = self.now.hedges.saturating_add(u32::from(allowed));
         allowed
@@ -164,19 +175,52 @@ mod tests {
     }
 
     #[test]
-    fn while_somebody_is_busy_hedges_have_no_floor() {
-        let mut budget = with_in_flight(100);
-        budget.said_busy(NOW);
-        assert_eq!((0..100).filter(|_| budget.hedge(true, NOW)).count(), 5);
-        assert!((0..100).all(|_| budget.retry(NOW)), "what was lost is repeated all the same");
-        assert!(budget.hedge(true, NOW.plus(WINDOW)));
+    fn who_said_that_it_is_busy_counts_as_busy_for_a_second_and_nobody_else_does() {
+        let mut budget = with_in_flight(1);
+        budget.said_busy(&"a".into(), NOW);
+        assert!(budget.is_busy(&"a".into(), NOW.plus(WINDOW.mul_f32(0.9))));
+        assert!(!budget.is_busy(&"b".into(), NOW));
+        assert!(!budget.is_busy(&"a".into(), NOW.plus(WINDOW)));
     }
 
     #[test]
-    fn where_everybody_is_slow_hedges_have_no_floor() {
+    fn at_one_that_is_busy_or_slow_hedges_have_no_floor() {
         let mut budget = with_in_flight(100);
         assert_eq!((0..100).filter(|_| budget.hedge(false, NOW)).count(), 5);
         assert!(budget.hedge(true, NOW), "at one that is not");
+        assert!((0..100).all(|_| budget.retry(NOW)), "what was lost is repeated all the same");
+    }
+
+    #[test]
+    fn a_pool_with_few_calls_may_ask_one_that_is_busy_or_slow_once_in_a_second() {
+        let mut budget = with_in_flight(2);
+        assert_eq!((0..100).filter(|_| budget.hedge(false, NOW)).count(), 1);
+        assert!(budget.hedge(false, NOW.plus(WINDOW)));
+    }
+
+    #[test]
+    fn the_calls_in_flight_are_counted() {
+        let mut budget = with_in_flight(3);
+        assert_eq!(budget.in_flight(), 3);
+        budget.call_ended();
+        assert_eq!(budget.in_flight(), 2);
+    }
+
+    #[test]
+    fn calls_that_still_wait_are_the_floor_of_the_next_window_too() {
+        let mut budget = with_in_flight(500);
+        let next = NOW.plus(WINDOW);
+        assert_eq!((0..1000).filter(|_| budget.hedge(true, next)).count(), 500);
+    }
+
+    #[test]
+    fn two_seconds_later_the_calls_of_a_window_count_no_more() {
+        let mut budget = Budget::new(Shares::default(), NOW);
+        for _ in 0..1000 {
+            budget.call_began(NOW);
+            budget.call_ended();
+        }
+        assert_eq!((0..1000).filter(|_| budget.hedge(true, NOW.plus(2 * WINDOW))).count(), 10);
     }
 
     #[test]

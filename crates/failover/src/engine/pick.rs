@@ -10,7 +10,8 @@ use super::{Engine, MemberId, State};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     class: Class,
-    /// Of those held down the one that rose first keeps the calls: none is preferred to it.
+    /// Of those held down, and of those that are slow, the one that rose first keeps the calls: none
+    /// is preferred to it.
     rose: Timestamp,
     priority: u32,
 }
@@ -22,6 +23,9 @@ enum Class {
     Unproven,
     /// Up, but not yet steady for long enough: blocks preference, never need.
     HeldDown,
+    /// Up, but its calls are overdue again and again: worse than one of which nothing bad is known
+    /// but that it was away.
+    Slow,
     Suspect,
     Draining,
     Down,
@@ -55,7 +59,8 @@ impl Engine {
 
     fn rank(&self, standing: &Standing, now: Timestamp) -> Rank {
         let class = match standing.state {
-            State::Up if now < standing.held_until => Class::HeldDown,
+            State::Up if standing.is_held_for_slowness_at(now) => Class::Slow,
+            State::Up if standing.is_held_at(now) => Class::HeldDown,
             State::Up if standing.proven_since.is_none() => Class::Unproven,
             State::Up => Class::Preferred,
             State::Suspect => Class::Suspect,
@@ -69,7 +74,8 @@ impl Engine {
         match self.mode {
             Mode::Balance => Rank { class, rose: Timestamp::MIN, priority: 0 },
             Mode::Failover => {
-                let rose = if class == Class::HeldDown { standing.since } else { Timestamp::MIN };
+                let is_left = matches!(class, Class::HeldDown | Class::Slow);
+                let rose = if is_left { standing.since } else { Timestamp::MIN };
                 Rank { class, rose, priority: standing.member.priority }
             }
         }

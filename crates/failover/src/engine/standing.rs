@@ -37,6 +37,10 @@ pub(super) struct Standing {
     pub(super) held_until: Timestamp,
     /// It is held until then because its calls were overdue, the first since the other moment.
     pub(super) slow: Option<(Timestamp, Timestamp)>,
+    /// It was last suspected because its calls were overdue: having risen since, it is slow as well.
+    seemed_slow: bool,
+    /// The last call that was answered in time or overdue was answered in time.
+    answers_in_time: bool,
     silence: Silence,
     falls: Record,
     doubts: Record,
@@ -44,8 +48,13 @@ pub(super) struct Standing {
     call_timed_out: bool,
     /// It said that it stops, so that going down carries no penalty.
     planned: bool,
-    /// When it last rose from being down: what began before tells of an earlier life.
+    /// When it last became down: a connection that broke under a call from before is not the one that
+    /// it has now.
+    fell: Timestamp,
+    /// When it last rose from being down: what it did to calls from before tells of an earlier life.
     reborn: Timestamp,
+    /// When it last rose from being suspect or down: silence from before is silence that has ended.
+    rose: Timestamp,
     /// A member without heartbeats that is not up may be tried with one call after this moment.
     try_after: Timestamp,
     /// That call is under way, or its outcome never became known.
@@ -65,13 +74,17 @@ impl Standing {
             trouble_since: None,
             held_until: Timestamp::MIN,
             slow: None,
+            seemed_slow: false,
+            answers_in_time: true,
             silence: Silence::new(),
             falls: Record::default(),
             doubts: Record::default(),
             misses: 0,
             call_timed_out: false,
             planned: false,
+            fell: Timestamp::MIN,
             reborn: Timestamp::MIN,
+            rose: Timestamp::MIN,
             try_after: Timestamp::MAX,
             trying: false,
         }
@@ -99,6 +112,23 @@ impl Standing {
     pub(super) fn is_due_for_trial(&self, settings: &Settings, now: Timestamp) -> bool {
         let fell = matches!(self.state, State::Suspect | State::Down);
         !settings.heartbeats && fell && now >= self.try_after
+    }
+
+    /// Whether it is not preferred at `now` although it is up.
+    pub(super) fn is_held_at(&self, now: Timestamp) -> bool {
+        self.state == State::Up && now < self.held_until
+    }
+
+    /// Whether that is because its calls were overdue, suspicious though it may have been.
+    pub(super) fn is_held_for_slowness_at(&self, now: Timestamp) -> bool {
+        self.is_slow_at(now) || (self.seemed_slow && self.is_held_at(now))
+    }
+
+    /// Whether it is up and, as far as is known, answers in time. One that is slow is asked now and
+    /// then all the same: by the first answer in time it is known to be well, though it is not yet
+    /// preferred.
+    pub(super) fn is_well_at(&self, now: Timestamp) -> bool {
+        self.state == State::Up && (self.answers_in_time || !self.is_slow_at(now))
     }
 
     /// Whether it is left alone at `now` because its calls were overdue.

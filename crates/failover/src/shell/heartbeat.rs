@@ -22,6 +22,7 @@ impl<D: Dial> Pool<D> {
                 self.members().into_iter().map(|member| watch(&self.0, member)).collect();
             tokio::select! {
                 biased;
+                () = self.0.pulse.run() => {}
                 () = async { while watchers.next().await.is_some() {} std::future::pending().await } => {}
                 changed = configured.changed() => if changed.is_err() { return },
             }
@@ -49,7 +50,10 @@ async fn beat<D: Dial>(shared: &Shared<D>, member: &Member, tick_was_late: bool,
         Err(DialError::Refused(_)) => return failed(Failure::Refused),
         Err(DialError::Dropped(_)) => return failed(Failure::Reset),
         Err(DialError::TimedOut) => {
-            return Event::HeartbeatMissed { member: id, watcher_late: tick_was_late };
+            return Event::HeartbeatMissed {
+                member: id,
+                watcher_late: tick_was_late || shared.pulse.was_away(),
+            };
         }
     };
     let deadline = Instant::now() + shared.options.heartbeat;
@@ -66,7 +70,7 @@ async fn beat<D: Dial>(shared: &Shared<D>, member: &Member, tick_was_late: bool,
             failed(Failure::Reset)
         }
         Err(_) | Ok(Err(BeatError::TimedOut)) => {
-            let watcher_late = tick_was_late || is_late_for(deadline);
+            let watcher_late = tick_was_late || is_late_for(deadline) || shared.pulse.was_away();
             *silent += u32::from(!watcher_late);
             if *silent >= SILENT_BEFORE_NEW {
                 *silent = 0;

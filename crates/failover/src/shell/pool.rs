@@ -14,6 +14,7 @@ pub(super) use starting::{Cost, Start};
 
 use super::chooser::Chooser;
 use super::dial::Dial;
+use super::lateness::Pulse;
 use super::links::{Links, Numbered};
 use super::tell;
 use crate::engine::{
@@ -72,6 +73,7 @@ pub(super) struct Shared<D: Dial> {
     pub(super) configured: watch::Sender<()>,
     /// Wakes the calls in flight when a member's state changes, or a connection was given up.
     pub(super) moved: Notify,
+    pub(super) pulse: Pulse,
 }
 
 struct State {
@@ -108,6 +110,7 @@ impl<D: Dial> Pool<D> {
             events: broadcast::Sender::new(EVENTS_KEPT),
             configured: watch::Sender::new(()),
             moved: Notify::new(),
+            pulse: Pulse::default(),
         }))
     }
 

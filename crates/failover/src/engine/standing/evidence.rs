@@ -17,6 +17,7 @@ impl Standing {
         now: Timestamp,
     ) -> Option<Change> {
         self.silence.answered_in_time();
+        self.answers_in_time = true;
         self.alive(started, settings, now)
     }
 
@@ -75,16 +76,16 @@ impl Standing {
         settings: &Settings,
         now: Timestamp,
     ) -> Option<Change> {
-        if started < self.reborn {
-            return None;
-        }
         match failure {
+            // Who asks a member that is down gets a new connection.
+            Failure::Refused | Failure::Reset if started < self.fell.min(self.reborn) => None,
+            Failure::Refused => self.fall(Cause::Refused, settings, now),
+            Failure::Reset => self.fall(Cause::Reset, settings, now),
+            _ if started < self.reborn => None,
             Failure::Busy => {
                 self.heard(now);
                 None
             }
-            Failure::Refused => self.fall(Cause::Refused, settings, now),
-            Failure::Reset => self.fall(Cause::Reset, settings, now),
             Failure::TimedOut if self.silence.is_unbroken_since(started) => {
                 self.call_timed_out = true;
                 self.doubt(Cause::TimedOut, settings, now)
@@ -101,9 +102,10 @@ impl Standing {
         settings: &Settings,
         now: Timestamp,
     ) -> Option<Change> {
-        if started < self.reborn {
+        if started < self.rose {
             return None;
         }
+        self.answers_in_time = false;
         match self.silence.overdue(started, settings) {
             Overdue::Nothing => None,
             Overdue::Silent => self.doubt(Cause::Overdue, settings, now),

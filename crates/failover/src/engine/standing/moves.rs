@@ -28,6 +28,7 @@ impl Standing {
         match self.state {
             State::Up => {
                 self.note_doubt(settings, now);
+                self.seemed_slow = cause == Cause::Overdue;
                 if !settings.heartbeats {
                     self.note_fall(settings, now);
                 }
@@ -49,6 +50,7 @@ impl Standing {
         if !self.planned && self.proven_since.is_some() {
             self.note_fall(settings, now);
         }
+        self.fell = now;
         self.trying = false;
         self.try_after = now.plus(self.falls.wait(settings.hold, settings.hold_longest));
         self.turn(State::Down, cause, now)
@@ -82,7 +84,11 @@ impl Standing {
         self.held_until = self.held_until.max(now.plus(hold));
         if self.state == State::Down {
             self.reborn = now;
+            // It was the process that ended which was slow.
+            self.slow = None;
+            self.seemed_slow = false;
         }
+        self.rose = now;
         self.silence = Silence::new();
         self.silence.heard(now);
         self.trying = false;

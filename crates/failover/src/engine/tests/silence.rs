@@ -153,3 +153,44 @@ fn an_overdue_call_of_an_earlier_life_says_nothing_of_the_next() {
     }
     assert_eq!(engine.state(&"a".into()), Some(State::Up));
 }
+
+#[test]
+fn calls_of_a_silence_that_has_ended_do_not_make_slow_when_their_deadlines_come() {
+    let mut engine = pair(Settings::default());
+    miss(&mut engine, "a", at(1250));
+    beat(&mut engine, "a", at(1500));
+    assert_eq!(active(&engine, at(2500)), "a", "steady again");
+    for _ in 0..5 {
+        call_fails_late(&mut engine, "a", at(1100), at(3100));
+    }
+    assert_eq!(active(&engine, at(3100)), "a");
+    assert_eq!(engine.state(&"a".into()), Some(State::Up));
+}
+
+#[test]
+fn who_was_slow_before_it_fell_is_not_slow_for_it_when_it_rises() {
+    let mut engine = pair(Settings::default());
+    is_slow(&mut engine, "a", at(1000));
+    assert!(!engine.is_well(&"a".into(), at(1000)));
+    call_fails(&mut engine, "a", Failure::Refused, at(1100));
+    beat(&mut engine, "a", at(1200));
+    assert!(engine.is_well(&"a".into(), at(1200)));
+    assert_eq!(active(&engine, at(11_199)), "b", "held down all the same");
+}
+
+fn call_fails_late(engine: &mut Engine, member: &str, started: Timestamp, now: Timestamp) {
+    engine.handle(Event::Started { member: member.into() }, started);
+    engine.handle(Event::Failed { member: member.into(), started, failure: Failure::TimedOut }, now);
+}
+
+#[test]
+fn one_that_is_slow_is_well_again_by_an_answer_in_time_but_not_preferred_for_it() {
+    let mut engine = pair(Settings::default());
+    is_slow(&mut engine, "a", at(1000));
+    assert!(!engine.is_well(&"a".into(), at(1000)));
+    answers(&mut engine, "a", at(1100), at(1110));
+    assert!(engine.is_well(&"a".into(), at(1110)));
+    assert_eq!(active(&engine, at(1110)), "b");
+    overdue(&mut engine, "a", at(1200), at(1350));
+    assert!(!engine.is_well(&"a".into(), at(1350)));
+}

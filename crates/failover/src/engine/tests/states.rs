@@ -89,6 +89,16 @@ fn of_two_that_are_held_down_the_one_that_serves_goes_on() {
 }
 
 #[test]
+fn one_that_is_held_down_is_preferred_to_one_that_is_slow() {
+    let mut engine = pair(Settings::default());
+    call_fails(&mut engine, "b", Failure::Refused, at(1000));
+    beat(&mut engine, "b", at(1250));
+    assert_eq!(active(&engine, at(1250)), "a");
+    is_slow(&mut engine, "a", at(1500));
+    assert_eq!(active(&engine, at(1500)), "b");
+}
+
+#[test]
 fn a_planned_stop_carries_no_penalty() {
     let mut engine = pair(Settings::default());
     engine.handle(Event::SaidDraining { member: "a".into() }, at(1000));
@@ -132,6 +142,17 @@ fn a_reset_from_an_earlier_life_does_not_bring_down_the_next() {
     let late = Event::Failed { member: "a".into(), started: at(1000), failure: Failure::Reset };
     engine.handle(late, at(1200));
     assert_eq!(engine.state(&"a".into()), Some(State::Up));
+}
+
+#[test]
+fn a_call_that_was_made_while_it_was_down_tells_of_its_present_life() {
+    let mut engine = pair(Settings::default());
+    call_fails(&mut engine, "a", Failure::Refused, at(1000));
+    engine.handle(Event::Started { member: "a".into() }, at(1050));
+    beat(&mut engine, "a", at(1100));
+    let reset = Event::Failed { member: "a".into(), started: at(1050), failure: Failure::Reset };
+    engine.handle(reset, at(1200));
+    assert_eq!(engine.state(&"a".into()), Some(State::Down), "known at once");
 }
 
 #[test]

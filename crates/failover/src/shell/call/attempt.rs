@@ -171,6 +171,7 @@ impl<D: Dial> Waiting<'_, D> {
         let had_time = || self.shared.now().since(self.started) >= self.shared.options.heartbeat;
         Instant::now() >= self.deadline
             && !is_late_for(self.deadline)
+            && !self.shared.pulse.was_away()
             && (self.marks.is_overdue() || had_time())
     }
 }

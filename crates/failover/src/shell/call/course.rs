@@ -64,6 +64,8 @@ pub(super) struct Course<'a, D: Dial> {
     deadline: Instant,
     outcomes: &'a mut Outcomes,
     pending: Vec<Pending>,
+    /// Who was asked at all.
+    asked: Vec<MemberId>,
     /// Who gave no answer in this round.
     failed: Vec<MemberId>,
     round: Round,
@@ -89,6 +91,7 @@ impl<'a, D: Dial> Course<'a, D> {
             deadline,
             outcomes,
             pending: Vec::new(),
+            asked: Vec::new(),
             failed: Vec::new(),
             round: Round::default(),
             rounds_among_busy: 0,
@@ -147,6 +150,7 @@ impl<'a, D: Dial> Course<'a, D> {
                 self.outcomes.attempts += 1;
                 let (number, started) = (self.outcomes.attempts, self.shared.now());
                 let marks = Arc::new(Marks::default());
+                self.asked.push(member.id.clone());
                 self.pending.push(Pending {
                     number,
                     member: member.id.clone(),
@@ -162,6 +166,7 @@ impl<'a, D: Dial> Course<'a, D> {
                 self.pause_for_backoff(now, false);
                 self.wait()
             }
+            Start::Nobody if self.wants_others_only() => self.wait(),
             Start::Nobody => self.all_were_asked(now),
         }
     }
@@ -172,7 +177,7 @@ impl<'a, D: Dial> Course<'a, D> {
             let Some(due) = pending.overdue_at.take_if(|due| *due <= now) else { continue };
             pending.marks.set_overdue();
             // On a busy machine the watcher, too, can be slow: then it blames nobody.
-            if !is_late_for(due) {
+            if !is_late_for(due) && !self.shared.pulse.was_away() {
                 let (member, started) = (pending.member.clone(), pending.started);
                 self.shared.handle(Event::Overdue { member, started });
             }
@@ -204,8 +209,13 @@ impl<'a, D: Dial> Course<'a, D> {
         if self.is_in_trouble(newest) {
             return Some(Cost::Retry);
         }
-        // Busy is no reason to ask twice.
-        (!self.has_met_busy).then_some(Cost::Hedge)
+        Some(Cost::Hedge)
+    }
+
+    /// Busy is no reason to ask anybody twice: while somebody who is not under suspicion may still
+    /// answer, only those who were not asked yet are.
+    fn wants_others_only(&self) -> bool {
+        self.has_met_busy && self.pending.iter().any(|pending| !self.is_in_trouble(pending))
     }
 
     /// Whether an attempt's member came under suspicion, or its connection was given up, since it
@@ -217,8 +227,11 @@ impl<'a, D: Dial> Course<'a, D> {
     }
 
     /// Who must not be asked now: who failed in this round, and who is waited for, unless over a
-    /// connection that was given up.
+    /// connection that was given up; after *busy* perhaps everybody who was asked.
     fn excluded(&self) -> Vec<MemberId> {
+        if self.wants_others_only() {
+            return self.asked.clone();
+        }
         let waits = self.pending.iter().filter(|pending| !pending.marks.is_link_given_up());
         self.failed.iter().chain(waits.map(|pending| &pending.member)).cloned().collect()
     }
@@ -274,15 +287,15 @@ impl<'a, D: Dial> Course<'a, D> {
         };
         self.outcomes.last = format!("{}: {last}", ended.member);
         self.outcomes.busy = matches!(reach, Reach::Busy | Reach::Unable);
-        self.failed.push(ended.member);
         self.owes_retry |= reach == Reach::Lost;
         if reach == Reach::Busy {
             self.has_met_busy = true;
             self.round.busy += 1;
-            self.shared.budget(crate::engine::Budget::said_busy);
+            self.shared.budget(|budget, now| budget.said_busy(&ended.member, now));
         } else {
             self.round.other += 1;
         }
+        self.failed.push(ended.member);
         None
     }
 }

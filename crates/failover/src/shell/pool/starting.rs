@@ -43,7 +43,7 @@ impl<D: Dial> Shared<D> {
             Cost::Free => true,
             Cost::Retry => state.budget.retry(now),
             Cost::Hedge => {
-                let is_promising = state.engine.is_well(&id, now);
+                let is_promising = state.engine.is_well(&id, now) && !state.budget.is_busy(&id, now);
                 state.budget.hedge(is_promising, now)
             }
         };

@@ -15,14 +15,43 @@ use crate::shell::{CallError, CallOptions, Chooser, PoolOptions};
 const NOW: Duration = Duration::ZERO;
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_met_busy_is_not_asked_twice_because_it_is_slow() {
-    let caller = Caller::new(&["a", "b", "c"]).await;
+async fn a_call_that_met_busy_asks_nobody_twice_because_it_is_slow() {
+    let caller = Caller::new(&["a", "b"]).await;
     caller.world.set("a", Way::Busy);
     caller.world.set("b", Way::Answers(ms(400)));
     let (answer, took) = caller.call(CallOptions::READ).await;
     assert_eq!((answer.unwrap().as_str(), took), ("b", ms(400)));
-    assert_eq!(caller.world.asked("c"), 0);
+    assert_eq!(caller.world.asked("a"), 1);
     assert_eq!(caller.state("a"), State::Up);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_met_busy_and_then_silence_asks_who_was_not_asked_yet() {
+    let caller = Caller::new(&["a", "b", "c"]).await;
+    caller.world.set("a", Way::Busy);
+    caller.world.set("b", Way::OnlyBeats);
+    for kind in [CallOptions::READ, CallOptions::WRITE] {
+        let (answer, took) = caller.call(kind).await;
+        assert_eq!((answer.unwrap().as_str(), Some(took)), ("c", kind.patience));
+    }
+    assert_eq!(caller.world.asked("a"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stall_that_leaves_the_timer_of_a_call_hardly_late_blames_nobody() {
+    let caller = Caller::new(&["a", "b"]).await;
+    caller.world.set("a", Way::Answers(ms(240)));
+    let mut calls: JoinSet<_> = (0..10).map(|_| caller.call(CallOptions::READ)).collect();
+    tokio::time::sleep(ms(1)).await;
+    tokio::time::advance(ms(230)).await;
+    while let Some(ended) = calls.join_next().await {
+        ended.unwrap().0.unwrap();
+    }
+    let candidate = caller.candidate("a");
+    assert_eq!(
+        (candidate.state, candidate.cause, candidate.held_until),
+        (State::Up, Cause::Configured, None)
+    );
 }
 
 #[tokio::test(start_paused = true)]

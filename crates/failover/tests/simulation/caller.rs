@@ -23,6 +23,11 @@ use super::record::{Done, Entry};
 use super::world::{Simulated, World, attempt};
 use super::{Ms, index_of};
 
+tokio::task_local! {
+    /// The call that a choice is made for.
+    pub static CALL: usize;
+}
+
 pub struct Caller {
     world: Arc<World>,
     index: usize,
@@ -83,10 +88,13 @@ impl Caller {
             world.add(Entry::Called { caller, call, kind });
             let mut number = 0;
             let options = world.bug.map_or(options(kind), |bug| bug.options(kind, options(kind)));
-            let call_made = pool.call(options, |connection| {
-                number += 1;
-                attempt(Arc::clone(&world), connection, (call, number - 1), kind)
-            });
+            let call_made = CALL.scope(
+                call,
+                pool.call(options, |connection| {
+                    number += 1;
+                    attempt(Arc::clone(&world), connection, (call, number - 1), kind)
+                }),
+            );
             let result = if world.bug == Some(Bug::LeaksCalls) {
                 leaking(call, call_made).await
             } else {

@@ -9,6 +9,7 @@ use evergate_failover::engine::{Engine, State};
 use evergate_failover::shell::{CallKind, Chooser, PoolOptions};
 use evergate_failover::{CallOptions, MemberId, Reach};
 
+use super::caller::CALL;
 use super::index_of;
 use super::invariants::Invariant;
 use super::record::{Entry, Known, MOST};
@@ -32,9 +33,11 @@ pub enum Bug {
     IgnoresTheHoldDown,
     /// A hold-down of nothing.
     HoldsNobodyDown,
+    /// A member is left for one overdue call, and preferred again a moment later, each time.
+    HoldsForAMoment,
     /// A silent member is waited for until the deadline.
     HasEndlessPatience,
-    /// Reads are asked a second time even after somebody said that it is busy.
+    /// When nobody is left to ask, whoever was asked first is asked again at once, busy or not.
     HedgesAfterBusy,
     /// Every read is asked twice, and no budget knows of it.
     HedgesEverything,
@@ -62,7 +65,7 @@ impl Bug {
         (Self::HasEndlessPatience, Invariant::RecoveryBounded),
         (Self::HedgesAfterBusy, Invariant::BusyIsNotHedged),
         (Self::HedgesEverything, Invariant::BudgetKept),
-        (Self::HoldsNobodyDown, Invariant::SwitchesBounded),
+        (Self::HoldsForAMoment, Invariant::SwitchesBounded),
         (Self::NeverFailsBack, Invariant::Heals),
         (Self::TakesBusyForLost, Invariant::BlamedWithCause),
         (Self::SlowHeartbeats, Invariant::BlamedWithCause),
@@ -82,7 +85,6 @@ impl Bug {
     pub fn options(self, kind: CallKind, right: CallOptions) -> CallOptions {
         match (self, kind) {
             (Self::RepeatsWhatMustNotBe, CallKind::Once) => CallOptions::WRITE,
-            (Self::HedgesAfterBusy, CallKind::Read) => CallOptions { kind: CallKind::Write, ..right },
             (Self::HasEndlessPatience, _) => right.with_patience(None),
             (Self::HedgesEverything, CallKind::Read) => right.with_patience(Some(Duration::from_millis(2))),
             _ => right,
@@ -94,6 +96,12 @@ impl Bug {
         match self {
             Self::HoldsNobodyDown => {
                 (options.settings.hold, options.settings.hold_suspect) = (Duration::ZERO, Duration::ZERO);
+            }
+            Self::HoldsForAMoment => {
+                let moment = Duration::from_millis(20);
+                let settings = &mut options.settings;
+                (settings.hold, settings.hold_suspect, settings.hold_longest) = (moment, moment, moment);
+                settings.slow_calls = 1;
             }
             Self::NeverFailsBack => {
                 let hour = Duration::from_secs(3_600);
@@ -109,6 +117,7 @@ impl Bug {
         match self {
             Self::NeverAsksAnother => right.filter(|_| tried.is_empty()),
             Self::IgnoresStates => untried().next(),
+            Self::HedgesAfterBusy => right.or_else(|| tried.first().cloned()),
             Self::IgnoresTheHoldDown => untried().find(|id| engine.state(id) == Some(State::Up)).or(right),
             _ => right,
         }
@@ -125,13 +134,15 @@ pub fn chooser(world: &Arc<World>, caller: usize) -> Chooser {
             None => right,
         };
         if let Some(chosen) = &chosen {
-            let mut known = [Known { state: State::Down, is_held: false }; MOST];
+            let mut known = [Known { state: State::Down, is_held: false, is_well: false }; MOST];
             for candidate in engine.status(now).candidates {
                 let is_held = candidate.held_until.is_some();
-                known[index_of(&candidate.instance)] = Known { state: candidate.state, is_held };
+                let is_well = engine.is_well(&candidate.instance, now);
+                known[index_of(&candidate.instance)] = Known { state: candidate.state, is_held, is_well };
             }
             let tried = std::array::from_fn(|m| tried.iter().any(|id| index_of(id) == m));
-            world.add(Entry::Picked { caller, member: index_of(chosen), tried, known });
+            let call = CALL.get();
+            world.add(Entry::Picked { caller, call, member: index_of(chosen), tried, known });
         }
         chosen
     })

@@ -72,9 +72,11 @@ pub enum Entry {
         call: usize,
         kind: CallKind,
     },
-    /// A member was chosen; with what the pool knew then.
+    /// A member was chosen for a call; with what the pool knew then. The call is made there unless its
+    /// budget is spent, and once there is a connection.
     Picked {
         caller: usize,
+        call: usize,
         member: usize,
         tried: [bool; MOST],
         known: [Known; MOST],
@@ -122,6 +124,8 @@ pub enum Entry {
 pub struct Known {
     pub state: State,
     pub is_held: bool,
+    /// Its calls are not overdue again and again.
+    pub is_well: bool,
 }
 
 /// The entries of one run.

@@ -12,14 +12,19 @@ fn violation(invariant: Invariant, at: Ms, what: String) -> Violation {
 }
 
 /// By what the pool says that it knows, and by what it was told: a refusal or a reset that nothing
-/// answered since.
+/// answered since. One of what was asked before the member fell and rose again tells of a connection
+/// of its earlier life.
 pub fn none_to_the_down(run: &Run<'_>) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut told_dead: Vec<[Option<Ms>; MOST]> = vec![[None; MOST]; run.shape.callers];
+    let mut fell = vec![[0; MOST]; run.shape.callers];
     for (at, entry) in run.entries {
         match *entry {
-            Entry::Made { caller } => told_dead[caller] = [None; MOST],
-            Entry::Ended { caller, member, end, .. } if end.is_dead() => {
+            Entry::Made { caller } => (told_dead[caller], fell[caller]) = ([None; MOST], [0; MOST]),
+            Entry::Changed { caller, member, to: State::Down, .. } => fell[caller][member] = *at,
+            Entry::Ended { caller, member, end, since, .. }
+                if end.is_dead() && since >= fell[caller][member] =>
+            {
                 told_dead[caller][member].get_or_insert(*at);
             }
             // A connection alone says nothing: it may be the kernel's.
@@ -28,7 +33,7 @@ pub fn none_to_the_down(run: &Run<'_>) -> Vec<Violation> {
             {
                 told_dead[caller][member] = None;
             }
-            Entry::Picked { caller, member, tried, known } => {
+            Entry::Picked { caller, member, tried, known, .. } => {
                 let others = || (0..run.shape.members).filter(|m| *m != member && !tried[*m]);
                 if known[member].state == State::Down && others().any(|m| known[m].state != State::Down) {
                     let what = format!("caller {caller} chose m{member}, known to be down, of {known:?}");
@@ -102,7 +107,7 @@ pub fn hold_down_kept(run: &Run<'_>) -> Vec<Violation> {
                 answered.push((*at, caller, member));
             }
             Entry::Changed { caller, member, from, to, .. } => pasts[caller][member].changes(from, to, *at),
-            Entry::Picked { caller, member, tried, known } => {
+            Entry::Picked { caller, member, tried, known, .. } => {
                 let is_free = |known: Known| known.state == State::Up && !known.is_held;
                 let mut others = (0..run.shape.members).filter(|m| *m != member && !tried[*m]);
                 let past = pasts[caller][member];
@@ -123,9 +128,8 @@ pub fn hold_down_kept(run: &Run<'_>) -> Vec<Violation> {
 /// A call that was made in trouble is given up so long after it.
 const DEADLINE: Ms = 2_000;
 
-/// A watcher knows that it was late itself by its timer being 100 ms late: the longest time of waiting
-/// (300 ms for a write) and that.
-const HARDLY_LATE: Ms = 400;
+/// A watcher knows that it was late itself by a timer that is due every 50 ms being 100 ms late.
+const HARDLY_LATE: Ms = 150;
 const AT_ONCE: Ms = 10;
 
 pub fn blamed_with_cause(run: &Run<'_>) -> Vec<Violation> {

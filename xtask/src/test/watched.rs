@@ -2,6 +2,7 @@
 //! processes behind fails instead of keeping everybody waiting for their output.
 #![expect(
     clippy::disallowed_types,
+    clippy::disallowed_methods,
     reason = "it waits for real programs, without a runtime whose time could be paused"
 )]
 
@@ -17,7 +18,7 @@ use anyhow::{Context, Result};
 pub(super) const ORDINARY: Duration = Duration::from_secs(20 * 60);
 /// How long a program of soak tests may run.
 pub(super) const SOAK: Duration = Duration::from_secs(150 * 60);
-/// How long the output may stay open after the program has ended.
+/// How long the output may stay open, and what it started may live, after the program has ended.
 const CLOSING: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(200);
 
@@ -69,7 +70,7 @@ pub(super) fn run(mut command: Command, limit: Duration, mut show: impl FnMut(&s
         if closes.is_none() && Instant::now() > until {
             drop(child.kill());
             child.wait()?;
-            mark.end_bearers();
+            mark.is_gone_within(Duration::ZERO);
             return Ok(End::TooLong);
         }
         if closes.is_some_and(|closes| Instant::now() > closes) {
@@ -77,7 +78,7 @@ pub(super) fn run(mut command: Command, limit: Duration, mut show: impl FnMut(&s
         }
     }
     let end = if child.wait()?.success() { End::Good } else { End::Failed };
-    if mark.end_bearers() { Ok(End::LeftBehind) } else { Ok(end) }
+    if mark.is_gone_within(CLOSING) { Ok(end) } else { Ok(End::LeftBehind) }
 }
 
 /// The lines as they come, read by a thread so that waiting for one can end.
@@ -106,22 +107,33 @@ impl Mark {
         Self(format!("{}-{}", std::process::id(), RUNS.fetch_add(1, Ordering::Relaxed)))
     }
 
-    /// Ends the processes that bear the mark, by their ids; whether there were any.
-    fn end_bearers(&self) -> bool {
+    /// Whether nobody bears the mark any more before so much time is over; who still does is ended, by its id.
+    fn is_gone_within(&self, limit: Duration) -> bool {
+        let until = Instant::now() + limit;
+        loop {
+            let left = self.bearers();
+            if left.is_empty() {
+                return true;
+            }
+            if Instant::now() >= until {
+                // Whoever is gone meanwhile needs no ending.
+                drop(Command::new("kill").arg("-KILL").args(&left).stderr(Stdio::null()).status());
+                return false;
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// The ids of the processes that bear the mark.
+    fn bearers(&self) -> Vec<String> {
         let entry = format!("{MARK}={}", self.0);
         let bears = |pid: &String| {
             let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
             environment.split(|byte| *byte == 0).any(|each| each == entry.as_bytes())
         };
-        let Ok(processes) = std::fs::read_dir("/proc") else { return false };
+        let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
         let pids = processes.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let left: Vec<String> =
-            pids.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())).filter(bears).collect();
-        if !left.is_empty() {
-            // Whoever is gone meanwhile needs no ending.
-            drop(Command::new("kill").arg("-KILL").args(&left).stderr(Stdio::null()).status());
-        }
-        !left.is_empty()
+        pids.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())).filter(bears).collect()
     }
 }
 

@@ -34,6 +34,23 @@ pub async fn stop_after<'a, T>(mut polls: usize, work: impl Future<Output = T> +
     }
 }
 
+/// Begins work and stops it at the first await point at which `holds`.
+pub async fn stop_when<'a, T>(
+    holds: impl Fn() -> bool,
+    work: impl Future<Output = T> + 'a,
+) -> Progress<'a, T> {
+    let mut work: Pin<Box<dyn Future<Output = T> + 'a>> = Box::pin(work);
+    let mut looks = tokio::time::interval(Duration::from_millis(1));
+    let done = poll_fn(|context| {
+        while looks.poll_tick(context).is_ready() {}
+        if holds() { Poll::Ready(None) } else { work.as_mut().poll(context).map(Some) }
+    });
+    match done.await {
+        Some(done) => Progress::Done(done),
+        None => Progress::Stopped(Stopped(work)),
+    }
+}
+
 /// What came of work that was stopped while another did the same.
 pub struct Outcome<T> {
     /// What came of it when it woke; `None` where it had to be killed, since it held the database's

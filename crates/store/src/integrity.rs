@@ -1,7 +1,6 @@
 //! Whether the database is whole: what `evergate database check` asks.
 
-use sqlx::Row;
-
+use crate::query::query;
 use crate::{Connection, StoreError, migrations};
 
 /// No more problems than these are listed.
@@ -21,31 +20,42 @@ pub struct Integrity {
 /// Looks through the whole database; reads only, and takes as long as that takes.
 ///
 /// # Errors
-/// When the database does not answer.
+/// When the database does not answer, or is PostgreSQL, which has tools of its own for that.
 pub async fn check(connection: &mut Connection) -> Result<Integrity, StoreError> {
+    connection.wants_sqlite("looking through pages", "look through PostgreSQL's with `pg_amcheck`")?;
     let mut problems = Vec::new();
-    let pages = sqlx::query("select * from pragma_integrity_check limit $1").bind(MOST);
-    for row in pages.fetch_all(&mut *connection).await? {
-        let line: String = row.try_get(0)?;
+    let pages = query("select integrity_check as line from pragma_integrity_check limit $1").bind(MOST);
+    for row in pages.fetch_all(connection).await? {
+        let line: String = row.column("line")?;
         if line != "ok" {
             problems.push(line);
         }
     }
     let references =
-        sqlx::query("select \"table\", parent from pragma_foreign_key_check limit $1").bind(MOST);
-    for row in references.fetch_all(&mut *connection).await? {
-        let (table, parent): (String, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
+        query("select \"table\" as child, parent from pragma_foreign_key_check limit $1").bind(MOST);
+    for row in references.fetch_all(connection).await? {
+        let (table, parent): (String, Option<String>) = (row.column("child")?, row.column("parent")?);
         problems.push(format!(
             "a row of `{table}` refers to one of `{}` that is not there",
             parent.unwrap_or_default()
         ));
     }
-    let migration = migrations::latest_applied(connection).await?;
-    Ok(Integrity { migration, known_migration: migrations::latest_known(), problems })
+    let (migration, known_migration) = migration(connection).await?;
+    Ok(Integrity { migration, known_migration, problems })
+}
+
+/// The latest migration that was applied (0 where there is none), and the latest that this program
+/// knows.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn migration(connection: &mut Connection) -> Result<(i64, i64), StoreError> {
+    Ok((migrations::latest_applied(connection).await?, migrations::latest_known()))
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::query::script;
     use crate::{Settings, Store};
 
     #[tokio::test]
@@ -62,10 +72,10 @@ mod tests {
         let dangling = "create table a (id integer primary key); \
                         create table b (a integer references a (id) deferrable initially deferred); \
                         insert into b values (7); insert into a values (7);";
-        sqlx::raw_sql(dangling).execute(&mut *tx).await.unwrap();
+        script(&mut tx, dangling).await.unwrap();
         tx.commit().await.unwrap();
         let mut connection = store.read().await.unwrap();
-        sqlx::raw_sql("pragma foreign_keys = off; delete from a;").execute(&mut *connection).await.unwrap();
+        script(&mut connection, "pragma foreign_keys = off; delete from a;").await.unwrap();
         let found = super::check(&mut connection).await.unwrap();
         assert_eq!(found.problems, ["a row of `b` refers to one of `a` that is not there"]);
     }

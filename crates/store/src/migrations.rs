@@ -2,9 +2,11 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::HEXLOWER;
-use sqlx::Row;
+use sqlx::AssertSqlSafe;
 
-use crate::{Connection, StoreError, Tx};
+use crate::connection::Database;
+use crate::query::{query, script};
+use crate::{Connection, StoreError, Tx, dialect};
 
 /// One step: its number, its name, its statements.
 struct Migration {
@@ -55,19 +57,20 @@ const MIGRATIONS: &[Migration] = migrations! {
 /// release later).
 const CONTRACTS: &str = "_contract_";
 
-/// Applies what is missing, all in the caller's transaction.
+/// Applies what is missing, all in the caller's transaction, which keeps all other writers out.
 pub(crate) async fn apply(tx: &mut Tx) -> Result<(), StoreError> {
-    sqlx::raw_sql(
-        "create table if not exists migrations (number bigint primary key, name text not null, hash text not null)",
-    )
-    .execute(&mut **tx)
-    .await?;
-    let applied = sqlx::query("select number, hash, name from migrations order by number")
-        .fetch_all(&mut **tx)
+    if let Database::Postgres(link) = tx.database() {
+        link.be_patient();
+        script(tx, dialect::BLOB.postgres).await?;
+    }
+    let table = "create table if not exists migrations (number bigint primary key, name text not null, hash text not null)";
+    make(tx, table).await?;
+    let applied = query("select number, hash, name from migrations order by number")
+        .fetch_all(tx)
         .await?
         .iter()
-        .map(|row| Ok((row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?))))
-        .collect::<Result<std::collections::BTreeMap<i64, (String, String)>, sqlx::Error>>()?;
+        .map(|row| Ok((row.column("number")?, (row.column("hash")?, row.column("name")?))))
+        .collect::<Result<std::collections::BTreeMap<i64, (String, String)>, StoreError>>()?;
     let is_known = |number: i64| MIGRATIONS.iter().any(|ours| ours.number == number);
     if let Some((&number, _)) =
         applied.iter().find(|(number, (_, name))| !is_known(**number) && name.contains(CONTRACTS))
@@ -87,13 +90,14 @@ pub(crate) async fn apply(tx: &mut Tx) -> Result<(), StoreError> {
 
 /// The number of the latest migration that was applied; 0 where there is none.
 pub(crate) async fn latest_applied(connection: &mut Connection) -> Result<i64, StoreError> {
-    let table = "select count(*) from sqlite_master where type = 'table' and name = 'migrations'";
-    let tables: i64 = sqlx::query(table).fetch_one(&mut *connection).await?.try_get(0)?;
-    if tables == 0 {
+    let table = connection.dialect(&dialect::MIGRATIONS_TABLE);
+    if query(table).fetch_one(connection).await?.count("tables")? == 0 {
         return Ok(0);
     }
-    let latest = sqlx::query("select coalesce(max(number), 0) from migrations").fetch_one(connection).await?;
-    Ok(latest.try_get(0)?)
+    query("select coalesce(max(number), 0) as number from migrations")
+        .fetch_one(connection)
+        .await?
+        .column("number")
 }
 
 /// The number of the latest migration that this program knows.
@@ -102,15 +106,24 @@ pub(crate) fn latest_known() -> i64 {
 }
 
 async fn add(tx: &mut Tx, migration: &Migration, hash: &str) -> Result<(), StoreError> {
-    sqlx::raw_sql(migration.sql).execute(&mut **tx).await?;
-    sqlx::query("insert into migrations (number, name, hash) values ($1, $2, $3)")
+    make(tx, migration.sql).await?;
+    query("insert into migrations (number, name, hash) values ($1, $2, $3)")
         .bind(migration.number)
         .bind(migration.name)
         .bind(hash)
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     tracing::debug!(migration = migration.name, "applied a migration");
     Ok(())
+}
+
+/// Makes tables.
+async fn make(tx: &mut Tx, sql: &'static str) -> Result<(), StoreError> {
+    if tx.is_postgres() {
+        script(tx, AssertSqlSafe(dialect::tables_for_postgres(sql))).await
+    } else {
+        script(tx, sql).await
+    }
 }
 
 #[cfg(test)]

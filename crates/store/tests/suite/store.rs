@@ -4,6 +4,7 @@
 mod attempting;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use evergate_model::id::{Credential, Kind, User as UserKind};
@@ -223,30 +224,48 @@ async fn an_effect_is_returned_and_never_taken_for_another() {
     assert!(matches!(other, Err(StoreError::OtherEffect(_))), "{other:?}");
 }
 
+/// Does what has this key, unless it is done: who did it, and whether that was now.
+async fn do_once(store: &Store, key: &str, who: u32) -> (u32, bool) {
+    let mut tx = store.begin().await.unwrap();
+    if let Some(done) = effects::find::<u32>(&mut tx, key, "print").await.unwrap() {
+        return (done, false);
+    }
+    effects::remember(&mut tx, key, "print", &who, NOW).await.unwrap();
+    tx.commit().await.unwrap();
+    (who, true)
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn an_effect_raced_from_two_handles_is_done_once_and_told_to_all() {
+async fn an_effect_raced_from_two_handles_is_done_once_and_told_to_both() {
     let database = Database::new().await;
     let stores = [database.open().await, database.open().await];
-    for round in 0..10 {
+    for round in 0..20 {
+        let start = Arc::new(tokio::sync::Barrier::new(2));
         let mut tasks = JoinSet::new();
-        for number in 0..8_u32 {
-            let store = stores[number as usize % 2].clone();
+        for (who, store) in (0..).zip(stores.clone()) {
+            let start = Arc::clone(&start);
             tasks.spawn(async move {
-                let key = format!("key{round}");
-                let mut tx = store.begin().await.unwrap();
-                if let Some(done) = effects::find::<u32>(&mut tx, &key, "print").await.unwrap() {
-                    return (done, false);
-                }
-                effects::remember(&mut tx, &key, "print", &number, NOW).await.unwrap();
-                tx.commit().await.unwrap();
-                (number, true)
+                start.wait().await;
+                do_once(&store, &format!("key{round}"), who).await
             });
         }
         let outcomes = tasks.join_all().await;
-        let doers: Vec<u32> = outcomes.iter().filter(|(_, did)| *did).map(|(who, _)| *who).collect();
-        assert_eq!(doers.len(), 1, "round {round}: {outcomes:?}");
-        assert!(outcomes.iter().all(|(done, _)| *done == doers[0]), "round {round}: {outcomes:?}");
+        let [(one, one_did), (other, other_did)] = outcomes[..] else { unreachable!() };
+        assert!(one == other && one_did != other_did, "round {round}: {outcomes:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_while_an_effect_is_being_done_waits_and_finds_it_done() {
+    let database = Database::new().await;
+    let (first, second) = (database.open().await, database.open().await);
+    let mut tx = first.begin().await.unwrap();
+    assert_eq!(effects::find::<u32>(&mut tx, "key", "print").await.unwrap(), None);
+    effects::remember(&mut tx, "key", "print", &1_u32, NOW).await.unwrap();
+    let mut waiting = tokio::spawn(async move { do_once(&second, "key", 2).await });
+    assert!(tokio::time::timeout(Duration::from_millis(200), &mut waiting).await.is_err());
+    tx.commit().await.unwrap();
+    assert_eq!(waiting.await.unwrap(), (1, false));
 }
 
 #[tokio::test]

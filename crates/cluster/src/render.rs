@@ -178,12 +178,14 @@ fn head(
         services.push(entry(DATABASE, service::database(layout.stack)).why(why));
         secrets.push(entry("database-password", external(password)));
     }
-    for planned in instances {
+    for (number, planned) in instances.iter().enumerate() {
         let secret = inputs.bootstraps.get(&planned.name);
         let secret = secret.ok_or_else(|| RenderError::NoBootstrap(planned.name.clone()))?;
         let image = image(network, inputs, planned);
         let why = format!("{} on {}, priority {}", planned.service, planned.node, planned.priority);
         let rendered = service::instance(planned, &image, inputs, layout);
+        // What holds for all is said once.
+        let rendered = if number == 0 { rendered } else { rendered.without_comments() };
         services.push(entry(planned.name.as_str(), rendered).why(why));
         secrets.push(entry(format!("{}-bootstrap", planned.name), external(secret)));
     }
@@ -207,7 +209,7 @@ fn define(file: &mut Yaml, name: &str) -> String {
         return String::new();
     };
     let mut written = String::new();
-    service.write(0, &mut written);
+    service.clone().without_comments().write(0, &mut written);
     let definition = format!("{:016x}", digest(&written));
     if let Some(labels) = service.below("deploy").and_then(|deploy| deploy.below("labels")) {
         labels.put(DEFINITION, &definition);

@@ -147,6 +147,17 @@ fn only_what_changes_has_another_definition() {
 }
 
 #[test]
+fn the_order_of_the_file_changes_no_definition() {
+    let first = "  administration1: { service: administration, node: node-a }\n";
+    let moved = THREE.replace(first, "").replace("overrides:", &format!("{first}overrides:"));
+    assert_eq!(rendered(THREE).services, rendered(&moved).services);
+    let second = "  administration0: { service: administration, node: node-b }\n";
+    let before = rendered(THREE).services;
+    let after = rendered(&THREE.replace(first, &format!("{second}{first}"))).services;
+    assert!(before.iter().all(|(name, service)| after[name] == *service));
+}
+
+#[test]
 fn access_points_run_the_image_of_the_same_tag() {
     for (image, expected) in [
         ("evergate:1.0.0", "evergate-access-point:1.0.0"),

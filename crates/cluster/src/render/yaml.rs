@@ -109,6 +109,17 @@ impl Yaml {
         }
     }
 
+    /// The same without a word of why.
+    pub(super) fn without_comments(self) -> Self {
+        match self {
+            Self::Mapping(entries) => mapping(
+                entries.into_iter().map(|entry| self::entry(entry.key, entry.value.without_comments())),
+            ),
+            Self::List(items) => Self::List(items.into_iter().map(Self::without_comments).collect()),
+            scalar => scalar,
+        }
+    }
+
     /// As text, every line beginning with `indent` spaces.
     pub(super) fn write(&self, indent: usize, out: &mut String) {
         let margin = " ".repeat(indent);

@@ -4,6 +4,7 @@
 //! apart. What a deployment compares with what runs comes from here too: [`Rendered`].
 
 mod layout;
+mod reach;
 mod service;
 mod yaml;
 
@@ -12,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use evergate_model::{Name, Service};
 
 use crate::network::{Database, Network, Planned};
+pub use reach::{Opening, openings, reached_at};
+
 use layout::Layout;
 use yaml::{Entry, Yaml, entry, mapping, plain, text};
 

@@ -1,6 +1,7 @@
 //! What the rendered file looks like, and what it never has.
 
 use super::*;
+use crate::network::Zone;
 
 fn inputs(network: &Network) -> Inputs {
     let names = network.instances().iter().map(|planned| planned.name.clone());
@@ -155,6 +156,43 @@ fn the_order_of_the_file_changes_no_definition() {
     let before = rendered(THREE).services;
     let after = rendered(&THREE.replace(first, &format!("{second}{first}"))).services;
     assert!(before.iter().all(|(name, service)| after[name] == *service));
+}
+
+#[test]
+fn instances_are_reached_by_name_inside_and_by_their_node_from_the_dmz() {
+    let network = Network::parse(&THREE.replace("10.0.0.12", "'2001:db8::12'")).unwrap();
+    let told = network.instances().iter().map(|planned| {
+        let at = |zone| reached_at(&network, planned, zone).unwrap_or_else(|| "-".to_owned());
+        format!("{}: {}, from the dmz {}\n", planned.name, at(Zone::Internal), at(Zone::Dmz))
+    });
+    insta::assert_snapshot!(told.collect::<String>());
+}
+
+#[test]
+fn a_firewall_lets_through_exactly_what_access_points_in_the_dmz_call() {
+    let network = Network::parse(THREE).unwrap();
+    let told = openings(&network).into_iter().map(|opening| {
+        let Opening { from, to, address, port, instance } = opening;
+        format!("{from} -> {to} ({address}) tcp {port}: {instance}\n")
+    });
+    insta::assert_snapshot!(told.collect::<String>());
+    assert_eq!(openings(&Network::parse(ONE).unwrap()), []);
+    let published = rendered(THREE).services;
+    let is_published = |opening: &Opening| published[opening.instance.as_str()].ports.contains(&opening.port);
+    assert!(openings(&network).iter().all(is_published));
+}
+
+#[test]
+#[ignore = "needs the docker command (no engine)"]
+fn docker_accepts_what_is_rendered() {
+    for text in [ONE, THREE, &managed()] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("docker-compose.yml");
+        std::fs::write(&path, rendered(text).text).unwrap();
+        let mut docker = std::process::Command::new("docker");
+        let output = docker.args(["stack", "config", "--compose-file"]).arg(&path).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
 }
 
 #[test]

@@ -23,6 +23,9 @@ use crate::trust::{Protocol, connector};
 
 /// A request without an answer for so long is lost.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A connection that was idle for so long is not used again, as in the pools of common clients: a server that closes it
+/// at that moment would lose the request.
+const IDLE: Duration = Duration::from_secs(90);
 
 /// On which connections requests go out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,10 +66,16 @@ pub struct Load {
 struct Shared {
     plan: Plan,
     connector: TlsConnector,
-    idle: Mutex<Vec<SendRequest<Full<Bytes>>>>,
+    idle: Mutex<Vec<Idle>>,
     record: Mutex<Record>,
     gate: RwLock<()>,
     is_over: AtomicBool,
+}
+
+/// A connection that waits for its next request.
+struct Idle {
+    sender: SendRequest<Full<Bytes>>,
+    since: Instant,
 }
 
 #[derive(Default)]
@@ -222,17 +231,17 @@ async fn exchange(shared: &Shared, number: u64) -> Result<Answer> {
     let (parts, body) = sender.send_request(request).await.context("no answer")?.into_parts();
     let body = body.collect().await.context("half an answer")?.to_bytes();
     if is_kept {
-        shared.idle.lock().expect("no task panics").push(sender);
+        shared.idle.lock().expect("no task panics").push(Idle { sender, since: Instant::now() });
     }
     Ok(Answer { url, status: parts.status, headers: parts.headers, body })
 }
 
 impl Shared {
-    /// A connection used before that is still open.
+    /// A connection used before that is still open, and was not idle for too long.
     fn idle_connection(&self) -> Option<SendRequest<Full<Bytes>>> {
         let mut idle = self.idle.lock().expect("no task panics");
-        idle.retain(|sender| !sender.is_closed());
-        idle.pop()
+        idle.retain(|kept| !kept.sender.is_closed() && kept.since.elapsed() < IDLE);
+        idle.pop().map(|kept| kept.sender)
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
@@ -60,7 +60,7 @@ pub struct Plan {
 pub struct Load {
     shared: Arc<Shared>,
     started: Instant,
-    pacing: JoinHandle<()>,
+    pacing: JoinHandle<Result<u64>>,
 }
 
 struct Shared {
@@ -164,16 +164,19 @@ impl Load {
     /// Sends nothing more, waits for the last answers, and counts.
     ///
     /// # Errors
-    /// When a task of the load panicked.
+    /// When a task of the load panicked: what came of its request is not known.
     pub async fn stop(self) -> Result<Report> {
         self.shared.is_over.store(true, Ordering::Relaxed);
-        self.pacing.await.context("the load panicked")?;
+        let sent = self.pacing.await.context("the load panicked")??;
         let record = std::mem::take(&mut *self.shared.record.lock().expect("no task panics"));
-        Ok(Report::of(record.answered, record.lost, record.at))
+        let report = Report::of(record.answered, record.lost, record.at);
+        ensure!(report.sent == sent, "{sent} were sent, and the end of {} is known", report.sent);
+        Ok(report)
     }
 }
 
-async fn pace(shared: Arc<Shared>, started: Instant) {
+/// Sends until it is over; how many.
+async fn pace(shared: Arc<Shared>, started: Instant) -> Result<u64> {
     let mut ticks = interval(Duration::from_secs(1) / shared.plan.rate);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut requests = JoinSet::new();
@@ -182,9 +185,14 @@ async fn pace(shared: Arc<Shared>, started: Instant) {
         ticks.tick().await;
         requests.spawn(one(Arc::clone(&shared), number, started));
         number += 1;
-        while requests.try_join_next().is_some() {}
+        while let Some(ended) = requests.try_join_next() {
+            ended.context("a request's task panicked")?;
+        }
     }
-    while requests.join_next().await.is_some() {}
+    while let Some(ended) = requests.join_next().await {
+        ended.context("a request's task panicked")?;
+    }
+    Ok(number)
 }
 
 /// One request, from its turn to its place in the record.

@@ -20,6 +20,7 @@ mod grpc;
 mod heads;
 mod lease;
 mod material;
+mod names;
 mod office;
 mod passwords;
 mod privilege;

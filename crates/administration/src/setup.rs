@@ -67,6 +67,8 @@ pub struct Installation {
     pub portal_host: Host,
     /// The console's host, if it is published.
     pub console_host: Option<Host>,
+    /// The resources that are published.
+    pub resources: BTreeMap<Name, Resource>,
 }
 
 /// The URL of the database in an installation's directory.
@@ -127,6 +129,7 @@ async fn write(
     Ok(Installation {
         portal_host: configuration.portal_host,
         console_host: configuration.console_host,
+        resources: configuration.resources,
         first_start,
         local_ca,
         administrator: ADMINISTRATOR.to_owned(),

@@ -157,7 +157,7 @@ pub async fn run(
 ) -> Result<Report, DrillError> {
     let running = Running::read(&options.data)?;
     let api = ApiClient::local(&options.data)?;
-    refuse_alone(&api, &options.subjects).await?;
+    refuse_alone(&api, &options.subjects, progress).await?;
     let name = format!("drill-{}", HEXLOWER.encode(&rand::random::<[u8; 6]>()));
     let by = operator();
     let guard = Guard::start(&options.program, &options.data, &name).await?;
@@ -190,8 +190,13 @@ pub async fn run(
 
 /// Refuses the whole drill if any of the subjects would be lost with the one that is struck. What
 /// instances say of themselves is some seconds old, so that one look is not enough.
-async fn refuse_alone(api: &ApiClient, subjects: &[Subject]) -> Result<(), DrillError> {
+async fn refuse_alone(
+    api: &ApiClient,
+    subjects: &[Subject],
+    progress: &(dyn Fn(Progress<'_>) + Sync),
+) -> Result<(), DrillError> {
     let began = Instant::now();
+    let mut told = false;
     loop {
         let status = api.get("/status").await?;
         let alone = subjects.iter().find_map(|subject| {
@@ -201,7 +206,12 @@ async fn refuse_alone(api: &ApiClient, subjects: &[Subject]) -> Result<(), Drill
         match alone {
             None => return Ok(()),
             Some(refusal) if began.elapsed() >= REPORTS => return Err(refusal),
-            Some(_) => sleep(Duration::from_millis(500)).await,
+            Some(refusal) => {
+                if !std::mem::replace(&mut told, true) {
+                    progress(Progress::Step(&format!("waiting a moment: {refusal}")));
+                }
+                sleep(Duration::from_millis(500)).await;
+            }
         }
     }
 }

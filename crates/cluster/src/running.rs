@@ -44,7 +44,7 @@ pub struct RunningInstance {
 #[derive(Debug, thiserror::Error)]
 pub enum RunningError {
     /// There is no file: nothing runs.
-    #[error("no installation runs in `{}`\nhint: start it with `evergate up --data {}`", .0.display(), .0.display())]
+    #[error("no installation runs in `{}`\nhint: start it with `evergate up --data {}`, or say with --data where another is", .0.display(), .0.display())]
     NotRunning(PathBuf),
     /// The file cannot be read.
     #[error("cannot read `{}`", path.display())]

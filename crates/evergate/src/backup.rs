@@ -4,7 +4,9 @@
 //! that cannot be made from it. It therefore holds every secret of the installation.
 
 mod copy;
+mod making;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
@@ -15,6 +17,7 @@ use evergate_process::{Clock, files};
 use nix::sys::stat::{Mode, umask};
 
 use self::copy::Copy;
+use self::making::Making;
 use crate::cli::Installation;
 use crate::failure::{BadFile, hinted};
 use crate::output;
@@ -80,21 +83,24 @@ async fn write(file: &Path, data: &Path) -> anyhow::Result<()> {
     if file.exists() {
         return Err(hinted(format!("`{}` is there already", file.display()), "choose another name"));
     }
-    let temporary = beside(file);
-    remove_if_present(&temporary)?;
-    let written = write_new(&temporary, data).await.and_then(|()| {
-        std::fs::rename(&temporary, file).with_context(|| format!("cannot write `{}`", file.display()))
-    });
-    if written.is_err() {
-        // The error that is told is the first one.
-        drop(std::fs::remove_file(&temporary));
-    }
-    written?;
+    let data = of_an_installation(data)?;
+    let (making, _) = Making::beside(file).with_context(|| format!("cannot write `{}`", file.display()))?;
+    write_new(making.path(), data).await?;
+    making.finish().with_context(|| format!("cannot write `{}`", file.display()))?;
     output::print(&format!("wrote `{}`; it holds every secret of the installation", file.display()))
 }
 
+fn of_an_installation(data: &Path) -> anyhow::Result<&Path> {
+    if data.join(DATABASE).exists() {
+        return Ok(data);
+    }
+    Err(hinted(
+        format!("there is no installation in `{}`", data.display()),
+        "say where it is with --data DIR",
+    ))
+}
+
 async fn write_new(file: &Path, data: &Path) -> anyhow::Result<()> {
-    ensure!(data.join(DATABASE).exists(), "there is no installation in `{}`", data.display());
     let mut attached = Vec::new();
     for name in FILES {
         let path = data.join(name);
@@ -132,10 +138,15 @@ pub async fn restore(arguments: &RestoreArguments) -> anyhow::Result<()> {
         ));
     }
     // The database comes last, under its name in one step: killed before, this can be repeated.
-    let new = beside(&database);
-    remove_if_present(&new)?;
-    std::fs::copy(&arguments.file, &new).with_context(|| format!("cannot write `{}`", new.display()))?;
-    let copy = Copy::open(&new).await?;
+    Making::remove_leftovers(&database)
+        .with_context(|| format!("cannot tidy `{}`", directory.path().display()))?;
+    let cannot_write = || format!("cannot write `{}`", database.display());
+    let (making, mut new) = Making::beside(&database).with_context(cannot_write)?;
+    let mut backup =
+        File::open(&arguments.file).with_context(|| format!("cannot read `{}`", arguments.file.display()))?;
+    std::io::copy(&mut backup, &mut new).with_context(cannot_write)?;
+    drop(new);
+    let copy = Copy::open(making.path()).await?;
     for (name, content) in copy.files().await? {
         ensure!(FILES.contains(&name.as_str()), "the backup holds a file `{name}` that it should not");
         let path = directory.path().join(name);
@@ -143,22 +154,6 @@ pub async fn restore(arguments: &RestoreArguments) -> anyhow::Result<()> {
             .with_context(|| format!("cannot write `{}`", path.display()))?;
     }
     copy.revive(Clock::system().now()).await?;
-    std::fs::rename(&new, &database).with_context(|| format!("cannot write `{}`", database.display()))?;
+    making.finish().with_context(cannot_write)?;
     output::print(&format!("restored into `{}`; start it with `evergate up`", directory.path().display()))
-}
-
-/// The name under which a file is made.
-fn beside(file: &Path) -> PathBuf {
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    file.with_file_name(format!(".{name}.new"))
-}
-
-/// Takes away what an earlier attempt left.
-fn remove_if_present(file: &Path) -> anyhow::Result<()> {
-    match std::fs::remove_file(file) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove `{}`", file.display()))
-        }
-        _ => Ok(()),
-    }
 }

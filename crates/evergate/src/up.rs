@@ -95,7 +95,8 @@ pub async fn up(arguments: &UpArguments, log: Option<&str>) -> anyhow::Result<()
         Oversight { database: Some(directory.path().join(DATABASE)), control: control_socket(&directory) };
     let supervisor = Supervisor::start(&lifecycle, specs, &directory.logs());
     supervisor.oversee(&lifecycle, oversight);
-    let up_file = UpFile::new(&directory, &topology, &ports, &installation);
+    let protected = protect::addresses(arguments, &installation, ports.shared());
+    let up_file = UpFile::new(&directory, &topology, &ports, &installation, protected);
     let outcome = attend(&lifecycle, &supervisor, &directory, &topology, &up_file, announcer).await;
     up_file.remove();
     lifecycle.stop("ended");

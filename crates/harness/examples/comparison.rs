@@ -86,7 +86,10 @@ async fn evergate(fault: Fault) -> Result<()> {
     let loads = scene.requests(RATE)?;
     tokio::time::sleep(BEFORE).await;
     match fault {
-        Fault::Killed => drop(scene.kill_the_application_that_serves().await?),
+        Fault::Killed => {
+            let (pid, _) = scene.application_that_serves().await?;
+            scene.kill_the_application(pid).await;
+        }
         Fault::Hung => {
             let (pid, _) = scene.application_that_serves().await?;
             let hung = Hung::hang(pid).await?;

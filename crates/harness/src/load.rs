@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
@@ -23,6 +23,9 @@ use crate::trust::{Protocol, connector};
 
 /// A request without an answer for so long is lost.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A connection that was idle for so long is not used again, as in the pools of common clients: a server that closes it
+/// at that moment would lose the request.
+const IDLE: Duration = Duration::from_secs(90);
 
 /// On which connections requests go out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,16 +60,22 @@ pub struct Plan {
 pub struct Load {
     shared: Arc<Shared>,
     started: Instant,
-    pacing: JoinHandle<()>,
+    pacing: JoinHandle<Result<u64>>,
 }
 
 struct Shared {
     plan: Plan,
     connector: TlsConnector,
-    idle: Mutex<Vec<SendRequest<Full<Bytes>>>>,
+    idle: Mutex<Vec<Idle>>,
     record: Mutex<Record>,
     gate: RwLock<()>,
     is_over: AtomicBool,
+}
+
+/// A connection that waits for its next request.
+struct Idle {
+    sender: SendRequest<Full<Bytes>>,
+    since: Instant,
 }
 
 #[derive(Default)]
@@ -155,16 +164,19 @@ impl Load {
     /// Sends nothing more, waits for the last answers, and counts.
     ///
     /// # Errors
-    /// When a task of the load panicked.
+    /// When a task of the load panicked: what came of its request is not known.
     pub async fn stop(self) -> Result<Report> {
         self.shared.is_over.store(true, Ordering::Relaxed);
-        self.pacing.await.context("the load panicked")?;
+        let sent = self.pacing.await.context("the load panicked")??;
         let record = std::mem::take(&mut *self.shared.record.lock().expect("no task panics"));
-        Ok(Report::of(record.answered, record.lost, record.at))
+        let report = Report::of(record.answered, record.lost, record.at);
+        ensure!(report.sent == sent, "{sent} were sent, and the end of {} is known", report.sent);
+        Ok(report)
     }
 }
 
-async fn pace(shared: Arc<Shared>, started: Instant) {
+/// Sends until it is over; how many.
+async fn pace(shared: Arc<Shared>, started: Instant) -> Result<u64> {
     let mut ticks = interval(Duration::from_secs(1) / shared.plan.rate);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut requests = JoinSet::new();
@@ -173,9 +185,14 @@ async fn pace(shared: Arc<Shared>, started: Instant) {
         ticks.tick().await;
         requests.spawn(one(Arc::clone(&shared), number, started));
         number += 1;
-        while requests.try_join_next().is_some() {}
+        while let Some(ended) = requests.try_join_next() {
+            ended.context("a request's task panicked")?;
+        }
     }
-    while requests.join_next().await.is_some() {}
+    while let Some(ended) = requests.join_next().await {
+        ended.context("a request's task panicked")?;
+    }
+    Ok(number)
 }
 
 /// One request, from its turn to its place in the record.
@@ -222,17 +239,17 @@ async fn exchange(shared: &Shared, number: u64) -> Result<Answer> {
     let (parts, body) = sender.send_request(request).await.context("no answer")?.into_parts();
     let body = body.collect().await.context("half an answer")?.to_bytes();
     if is_kept {
-        shared.idle.lock().expect("no task panics").push(sender);
+        shared.idle.lock().expect("no task panics").push(Idle { sender, since: Instant::now() });
     }
     Ok(Answer { url, status: parts.status, headers: parts.headers, body })
 }
 
 impl Shared {
-    /// A connection used before that is still open.
+    /// A connection used before that is still open, and was not idle for too long.
     fn idle_connection(&self) -> Option<SendRequest<Full<Bytes>>> {
         let mut idle = self.idle.lock().expect("no task panics");
-        idle.retain(|sender| !sender.is_closed());
-        idle.pop()
+        idle.retain(|kept| !kept.sender.is_closed() && kept.since.elapsed() < IDLE);
+        idle.pop().map(|kept| kept.sender)
     }
 }
 

@@ -20,8 +20,15 @@ pub const SOURCE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 9);
 /// A running relay; ends when it goes out of scope.
 pub struct Relay {
     port: u16,
-    delay: Arc<AtomicU64>,
+    lateness: Arc<Lateness>,
     accepting: JoinHandle<()>,
+}
+
+/// By how much answers come late, and how often any did.
+#[derive(Debug, Default)]
+struct Lateness {
+    milliseconds: AtomicU64,
+    delayed: AtomicU64,
 }
 
 impl Relay {
@@ -32,9 +39,9 @@ impl Relay {
     pub async fn before(server: u16) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
-        let delay = Arc::<AtomicU64>::default();
-        let accepting = tokio::spawn(accept(listener, server, Arc::clone(&delay)));
-        Ok(Self { port, delay, accepting })
+        let lateness = Arc::<Lateness>::default();
+        let accepting = tokio::spawn(accept(listener, server, Arc::clone(&lateness)));
+        Ok(Self { port, lateness, accepting })
     }
 
     /// Where it listens.
@@ -45,7 +52,14 @@ impl Relay {
 
     /// From now on every answer comes so late.
     pub fn delay(&self, delay: Duration) {
-        self.delay.store(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let milliseconds = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        self.lateness.milliseconds.store(milliseconds, Ordering::Relaxed);
+    }
+
+    /// How many pieces of answers came late so far.
+    #[must_use]
+    pub fn delayed(&self) -> u64 {
+        self.lateness.delayed.load(Ordering::Relaxed)
     }
 }
 
@@ -55,30 +69,32 @@ impl Drop for Relay {
     }
 }
 
-async fn accept(listener: TcpListener, server: u16, delay: Arc<AtomicU64>) {
+async fn accept(listener: TcpListener, server: u16, lateness: Arc<Lateness>) {
     while let Ok((client, _)) = listener.accept().await {
-        tokio::spawn(relay(client, server, Arc::clone(&delay)));
+        tokio::spawn(relay(client, server, Arc::clone(&lateness)));
     }
 }
 
-async fn relay(client: TcpStream, server: u16, delay: Arc<AtomicU64>) -> Result<()> {
+async fn relay(client: TcpStream, server: u16, lateness: Arc<Lateness>) -> Result<()> {
     let socket = TcpSocket::new_v4()?;
     socket.bind((SOURCE, 0).into())?;
     let server = socket.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, server))).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-    tokio::join!(carry(from_client, to_server, Arc::default()), carry(from_server, to_client, delay));
+    tokio::join!(carry(from_client, to_server, Arc::default()), carry(from_server, to_client, lateness));
     Ok(())
 }
 
 /// Carries bytes and the end of them, each so late as it is wanted when they come in.
-async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Arc<AtomicU64>) {
+async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, lateness: Arc<Lateness>) {
     let (sender, mut receiver) = channel::<(Instant, Bytes)>(4096);
     let reading = async move {
         let mut buffer = BytesMut::new();
         while let Ok(length) = from.read_buf(&mut buffer).await {
-            let due = Instant::now() + Duration::from_millis(delay.load(Ordering::Relaxed));
+            let milliseconds = lateness.milliseconds.load(Ordering::Relaxed);
+            lateness.delayed.fetch_add(u64::from(milliseconds > 0), Ordering::Relaxed);
+            let due = Instant::now() + Duration::from_millis(milliseconds);
             if sender.send((due, buffer.split().freeze())).await.is_err() || length == 0 {
                 break;
             }

@@ -5,6 +5,8 @@ mod effects;
 mod loads;
 mod victim;
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use tokio::sync::Mutex;
 
@@ -12,12 +14,16 @@ use crate::application::Application;
 use crate::client::Client;
 use crate::installation::Installation;
 use crate::sign_in::sign_in;
+use crate::until::until;
 use crate::users::Credentials;
 
 use effects::Effects;
 pub use effects::sessions;
 pub use loads::{Loads, Reports};
 pub use victim::{Hung, Struck, Victim};
+
+/// So many requests more, and it is clear which application serves.
+const SERVING: u64 = 20;
 
 /// Lets in who knows the password. The verdict also rests on a header, so that a request which brings a new value of it
 /// is one that no permit cache can know.
@@ -101,20 +107,22 @@ impl Scene {
     /// When one does not answer.
     pub async fn application_that_serves(&self) -> Result<(u32, u64)> {
         let applications = self.applications.lock().await;
-        let served = [applications[0].served().await?, applications[1].served().await?];
-        let busiest = usize::from(served[1] > served[0]);
+        let served = async || anyhow::Ok([applications[0].served().await?, applications[1].served().await?]);
+        let before = served().await?;
+        // Who serves now, not who served most in its life.
+        let grown = until("an application serves", Duration::from_secs(30), async || {
+            let after = served().await.ok()?;
+            let [first, second] = [0, 1].map(|index| after[index].saturating_sub(before[index]));
+            (first + second >= SERVING).then_some((usize::from(second > first), after))
+        });
+        let (busiest, served) = grown.await?;
         Ok((applications[busiest].pid(), served[busiest]))
     }
 
-    /// Kills the application that has served most; how much it had.
-    ///
-    /// # Errors
-    /// When one does not answer.
-    pub async fn kill_the_application_that_serves(&self) -> Result<u64> {
-        let (pid, served) = self.application_that_serves().await?;
+    /// Kills the application that is that process.
+    pub async fn kill_the_application(&self, pid: u32) {
         let mut applications = self.applications.lock().await;
         applications.iter_mut().filter(|application| application.pid() == pid).for_each(Application::kill);
-        Ok(served)
     }
 
     /// Starts the application that was killed, on its port.

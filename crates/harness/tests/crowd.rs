@@ -64,8 +64,9 @@ async fn who_serves(installation: &Installation) -> Result<String> {
     let before = calls(installation, "authentication").await?;
     let grown = evergate_harness::until("somebody signs in", Duration::from_secs(10), async || {
         let after = calls(installation, "authentication").await.ok()?;
-        let grown =
-            after.into_iter().map(|(name, count)| (count - before.get(&name).unwrap_or(&count), name));
+        let grown = after
+            .into_iter()
+            .map(|(name, count)| (count.saturating_sub(*before.get(&name).unwrap_or(&count)), name));
         grown.max().filter(|(grown, _)| *grown > 2)
     });
     Ok(grown.await?.1)

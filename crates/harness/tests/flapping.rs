@@ -54,6 +54,7 @@ async fn kill_again_and_again(scene: Scene, loads: Loads, service: &'static str,
     let test = format!("{service} killed {} times, every {PAUSE:?}", size.kills);
     reports.print(&test, &format!("the victims had served {served}; {switched} switches of a caller"));
     reports.nothing_lost()?;
+    ensure!(switched > 0, "nobody switched: the metric tells nothing");
     ensure!(switched <= u64::from(size.kills), "{switched} switches for {} kills", size.kills);
     scene.happened_once(&reports).await?;
     scene.end().await

@@ -81,9 +81,10 @@ async fn slow_under_load(
             (struck.name == name).then_some(struck.served)
         });
         let served = served.await?;
-        let from = loads.first().elapsed();
+        let (from, delayed) = (loads.first().elapsed(), relay.delayed());
         relay.delay(SLOW);
         loads.go_on(size.seconds).await?;
+        ensure!(relay.delayed() > delayed, "no answer came through the relay");
         slow.push((from + Duration::from_secs(1), loads.first().elapsed()));
         relay.delay(Duration::ZERO);
         told.push(format!("{name} had served {served}"));
@@ -99,6 +100,7 @@ async fn slow_under_load(
         for (from, to) in &slow {
             let meanwhile = report.between(*from, *to);
             println!("{load} from 1 s after it was slow on: {meanwhile}");
+            ensure!(meanwhile.sent > 0, "{load}: nothing was sent meanwhile");
             let limit = NEARLY_ALL * size.patience;
             ensure!(meanwhile.nearly_all <= limit, "{load}: 99 % within {:?}", meanwhile.nearly_all);
         }

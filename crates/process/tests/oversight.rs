@@ -95,16 +95,24 @@ impl Overseen {
     async fn start(directory: tempfile::TempDir, specs: Vec<ChildSpec>) -> Self {
         let addresses: Vec<String> =
             specs.iter().filter_map(|spec| Some(spec.watched.as_ref()?.address.clone())).collect();
+        let names: Vec<String> = specs.iter().map(|spec| spec.name.clone()).collect();
         let lifecycle = Lifecycle::new();
         let supervisor = Supervisor::start(&lifecycle, specs, directory.path());
         let control = Some(control::bind(directory.path()).unwrap());
         let database = Some(directory.path().join("evergate.db"));
         supervisor.oversee(&lifecycle, Oversight { database, control });
         let states = supervisor.states();
+        let mut overseen = Self { directory, lifecycle, supervisor, states };
+        // First: somebody else, or the connection itself, may answer at an address that is still free.
+        overseen
+            .until(|children| {
+                names.iter().all(|name| children.get(name).is_some_and(|child| child.pid.is_some()))
+            })
+            .await;
         for address in addresses {
             until("it answers", || std::net::TcpStream::connect(&address).is_ok()).await;
         }
-        Self { directory, lifecycle, supervisor, states }
+        overseen
     }
 
     fn pid(&self, name: &str) -> u32 {

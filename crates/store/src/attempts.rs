@@ -39,12 +39,21 @@ const KNOWN_FOR: Duration = Duration::from_secs(30 * 86_400);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reservation {
     /// It may; it counts as a failure until it is released.
-    Reserved,
+    Reserved(Counted),
     /// It may not, until then.
     Refused {
         /// When the pause ends.
         until: Timestamp,
     },
+}
+
+/// Where an attempt is counted, and so where it is to be taken off: whether the name is known may change meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    /// For the name from this address only, where it was known.
+    Here,
+    /// Also for the name from all addresses, and for the address with all names.
+    Everywhere,
 }
 
 /// Counts an attempt at `name` from `address` if the limits allow it. When it is refused, roll the
@@ -64,7 +73,7 @@ pub async fn reserve(
         return refused(tx, name, &address, limits.pause).await;
     }
     if is_known(tx, now, name, &address).await? {
-        return Ok(Reservation::Reserved);
+        return Ok(Reservation::Reserved(Counted::Here));
     }
     if !count(tx, now, name, "", limits.failures_per_user, limits.pause).await? {
         take_back(tx, name, &address).await?;
@@ -77,7 +86,7 @@ pub async fn reserve(
         take_back(tx, name, "").await?;
         return refused(tx, ALL_NAMES, &address, limits.pause).await;
     }
-    Ok(Reservation::Reserved)
+    Ok(Reservation::Reserved(Counted::Everywhere))
 }
 
 /// Gives a reservation back: the attempt was right. The address starts at nought again for this
@@ -86,9 +95,15 @@ pub async fn reserve(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn release(tx: &mut Tx, now: Timestamp, name: &str, address: IpAddr) -> Result<(), StoreError> {
+pub async fn release(
+    tx: &mut Tx,
+    now: Timestamp,
+    name: &str,
+    address: IpAddr,
+    counted: Counted,
+) -> Result<(), StoreError> {
     let text = counted_address(address);
-    if !is_known(tx, now, name, &text).await? {
+    if counted == Counted::Everywhere {
         take_back(tx, name, "").await?;
         take_back(tx, ALL_NAMES, &text).await?;
     }
@@ -105,21 +120,15 @@ pub async fn release(tx: &mut Tx, now: Timestamp, name: &str, address: IpAddr) -
     Ok(())
 }
 
-/// Takes one attempt at `name` off what an address is counted for with all names: it was no guess.
+/// Takes one attempt off what an address is counted for with all names: it was no guess.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn release_address(
-    tx: &mut Tx,
-    now: Timestamp,
-    name: &str,
-    address: IpAddr,
-) -> Result<(), StoreError> {
-    let address = counted_address(address);
-    if is_known(tx, now, name, &address).await? {
-        return Ok(());
+pub async fn release_address(tx: &mut Tx, address: IpAddr, counted: Counted) -> Result<(), StoreError> {
+    match counted {
+        Counted::Here => Ok(()),
+        Counted::Everywhere => take_back(tx, ALL_NAMES, &counted_address(address)).await,
     }
-    take_back(tx, ALL_NAMES, &address).await
 }
 
 /// Forgets all failures of a name, and where it is known: an administrator's word.

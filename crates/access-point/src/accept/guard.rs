@@ -24,6 +24,8 @@ const LINGER_BYTES: usize = 1 << 20;
 #[derive(Debug, Default)]
 pub(crate) struct Activity {
     in_hand: AtomicU32,
+    /// A request was in hand since this was looked at.
+    was_used: AtomicBool,
     is_tunnel: AtomicBool,
     lingers: AtomicBool,
     answers: Mutex<Vec<Weak<AtomicU32>>>,
@@ -78,13 +80,13 @@ impl Activity {
     #[must_use]
     pub(crate) fn begin(self: &Arc<Self>) -> InHand {
         self.in_hand.fetch_add(1, Ordering::Relaxed);
+        self.was_used.store(true, Ordering::Relaxed);
         InHand(Arc::clone(self))
     }
 
-    /// Whether no request is in hand.
-    #[must_use]
-    pub(crate) fn is_idle(&self) -> bool {
-        self.in_hand.load(Ordering::Relaxed) == 0
+    /// Whether no request was in hand since this was asked last: between two looks many may have come and gone.
+    fn was_idle(&self) -> bool {
+        !self.was_used.swap(false, Ordering::Relaxed) && self.in_hand.load(Ordering::Relaxed) == 0
     }
 
     /// What follows is not HTTP any more (WebSocket).
@@ -109,6 +111,7 @@ pub(crate) struct InHand(Arc<Activity>);
 
 impl Drop for InHand {
     fn drop(&mut self) {
+        self.0.was_used.store(true, Ordering::Relaxed);
         self.0.in_hand.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -181,7 +184,7 @@ impl<Io> Guard<Io> {
 
     fn tick(&mut self) -> io::Result<()> {
         let is_in_head = self.framing.as_ref().is_some_and(|framing| framing.phase() == Phase::Head);
-        let is_idle = !is_in_head && self.activity.is_idle();
+        let is_idle = self.activity.was_idle() && !is_in_head;
         let is_stalled = self.ticks.is_writing && !std::mem::take(&mut self.ticks.has_written);
         let count = |ticks: &mut u32, goes_on: bool, limit: u32| {
             *ticks = if goes_on { *ticks + 1 } else { 0 };

@@ -145,6 +145,22 @@ async fn a_head_that_does_not_end_and_an_idle_connection_are_let_go() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_connection_on_which_short_requests_follow_each_other_is_not_idle() {
+    let application = Application::start().await;
+    let mut plan = Plan::new(&[&application.url()]);
+    plan.settings.idle = std::time::Duration::from_millis(100);
+    let access_point = plan.start();
+    let mut client = Client::connect(access_point.address).await;
+    let started = tokio::time::Instant::now();
+    // Most of the time none is in hand, whenever one looks.
+    while started.elapsed() < 5 * std::time::Duration::from_millis(100) {
+        assert_eq!(client.ask(&get("/", "")).await.status, 200);
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert!(client.is_closed().await, "idle at last");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_is_too_long_is_refused() {
     let access_point = Plan::new(&["http://127.0.0.1:9"]).start();
     let mut client = Client::connect(access_point.address).await;

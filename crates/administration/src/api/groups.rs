@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Answer, Call, Route, Stop};
+use crate::names::check_is_seen;
 use crate::{Failure, Privilege};
 
 /// Pages are not needed below so many groups.
@@ -59,6 +60,7 @@ async fn list(call: Call) -> Result<Answer, Stop> {
 
 async fn add(call: Call) -> Result<Answer, Stop> {
     let new: New = call.json()?;
+    check_is_seen("name", &new.name)?;
     check_name(&new.name)?;
     let mut write = call.begin().await?;
     let (actor, now) = (write.actor.clone(), write.now);

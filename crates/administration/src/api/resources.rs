@@ -23,7 +23,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(Method::GET, "/resources", read, "all resources", list).gives::<List>(),
         Route::new(Method::GET, "/resources/{name}", read, "one resource", show).gives::<Resource>(),
         Route::new(Method::PUT, "/resources/{name}", write, "adds or replaces a resource", put)
-            .query::<How>()
+            .query::<HowToPut>()
             .takes::<Resource>()
             .gives::<Edited>(),
         Route::new(Method::DELETE, "/resources/{name}", write, "removes a resource", remove)
@@ -54,6 +54,22 @@ pub(super) struct How {
     base: Option<u64>,
 }
 
+/// How a resource is put.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct HowToPut {
+    /// Whether it stays in the draft.
+    #[serde(default)]
+    draft: bool,
+    /// Why.
+    comment: Option<String>,
+    /// The version that must still be the latest.
+    base: Option<u64>,
+    /// Whether another resource of that name is left as it is, and the change refused.
+    #[serde(default)]
+    keep: bool,
+}
+
 #[derive(Serialize, JsonSchema)]
 struct List {
     resources: BTreeMap<Name, Resource>,
@@ -74,7 +90,12 @@ async fn put(Path(name): Path<String>, call: Call) -> Result<Answer, Stop> {
     let name: Name = name
         .parse()
         .map_err(|error: evergate_model::name::NameError| Failure::invalid("name", error.to_string()))?;
-    change(&call, &format!("resource {name}"), move |configuration| {
+    let HowToPut { draft, comment, base, keep } = call.query()?;
+    let how = How { draft, comment, base };
+    change_as(&call, how, &format!("resource {name}"), move |configuration| {
+        if keep && configuration.resources.get(&name).is_some_and(|there| *there != resource) {
+            return Err(Failure::Conflict(format!("there is another resource `{name}` already")));
+        }
         configuration.resources.insert(name, resource);
         Ok(())
     })
@@ -95,7 +116,15 @@ pub(super) async fn change(
     what: &str,
     change: impl FnOnce(&mut Configuration) -> Result<(), Failure> + Send,
 ) -> Result<Answer, Stop> {
-    let how: How = call.query()?;
+    change_as(call, call.query()?, what, change).await
+}
+
+async fn change_as(
+    call: &Call,
+    how: How,
+    what: &str,
+    change: impl FnOnce(&mut Configuration) -> Result<(), Failure> + Send,
+) -> Result<Answer, Stop> {
     let mut write = call.begin().await?;
     let (actor, now, vault) = (write.actor.clone(), write.now, write.vault.clone());
     let comment = how.comment.as_deref().unwrap_or(what);

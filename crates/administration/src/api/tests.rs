@@ -4,6 +4,9 @@ mod authorization;
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
+use evergate_keys::new_id;
+use evergate_store::Actor;
+use evergate_store::users::{self, State, User};
 use serde_json::{Value, json};
 
 use super::token_hash;
@@ -60,6 +63,32 @@ async fn a_user_lives_from_adding_to_removal() {
     api.good(Method::DELETE, "/users/bob", Value::Null).await;
     assert_eq!(api.refused(Method::GET, "/users/bob", Value::Null).await.0, 404);
     assert_eq!(api.good(Method::GET, "/audit/verify", Value::Null).await["intact"], true);
+}
+
+#[tokio::test]
+async fn a_new_name_with_a_character_that_nobody_sees_is_refused_and_an_old_one_is_found() {
+    let api = Asker::new().await;
+    for path in ["/users", "/groups"] {
+        let body = json!({ "name": "bo\u{202e}b" });
+        let (status, text) = api.refused(Method::POST, path, body).await;
+        assert_eq!(status, 422, "{path}: {text}");
+        assert!(text.contains("position 3") && text.contains("U+202E"), "{path}: {text}");
+    }
+    let mut tx = api.fixture.office.store.begin().await.unwrap();
+    let now = api.fixture.office.now();
+    let old = User {
+        id: new_id(now),
+        name: "bo\u{200b}b".to_owned(),
+        email: None,
+        state: State::Active,
+        created_at: now,
+        invited_at: None,
+    };
+    users::add(&mut tx, &Actor::System, now, &old).await.unwrap();
+    tx.commit().await.unwrap();
+    let found = api.good(Method::GET, "/users/bo%E2%80%8Bb", Value::Null).await;
+    assert_eq!(found["name"], json!(old.name));
+    api.good(Method::DELETE, "/users/bo%E2%80%8Bb", Value::Null).await;
 }
 
 #[tokio::test]

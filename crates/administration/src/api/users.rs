@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::write::Write;
 use super::{Answer, Call, Route, Stop};
 use crate::configuration::is_address;
+use crate::names::check_is_seen;
 use crate::setup::new_password;
 use crate::{Failure, Privilege};
 
@@ -95,6 +96,7 @@ struct Invited {
 
 async fn add(call: Call) -> Result<Answer, Stop> {
     let new: New = call.json()?;
+    check_is_seen("name", new.name.trim())?;
     let name = users::normal_name(&new.name)
         .ok_or_else(|| Failure::invalid("name", format!("`{}` cannot be a name", new.name.escape_debug())))?;
     check_email(new.email.as_deref())?;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use data_encoding::BASE64;
 use evergate_model::{Secret, Timestamp};
-use evergate_store::attempts::{self, Limits, Reservation};
+use evergate_store::attempts::{self, Counted, Limits, Reservation};
 use evergate_store::groups::{self, ADMINISTRATORS};
 use evergate_store::users::{self, State as UserState, User};
 use evergate_store::{Actor, Connection, Tx, audit, configurations, credentials, effects};
@@ -57,10 +57,13 @@ pub(super) async fn make(
     if let Some(outcome) = once.before(&mut tx).await? {
         return Ok(outcome);
     }
-    if let Reservation::Refused { until } = once.reserve(&mut tx, client).await? {
-        let minutes = until.since(office.now()).as_secs().div_ceil(60).max(1);
-        return Ok(Outcome::Paused { minutes });
-    }
+    let counted = match once.reserve(&mut tx, client).await? {
+        Reservation::Reserved(counted) => counted,
+        Reservation::Refused { until } => {
+            let minutes = until.since(office.now()).as_secs().div_ceil(60).max(1);
+            return Ok(Outcome::Paused { minutes });
+        }
+    };
     let found = find(&mut tx, &name).await?;
     tx.commit().await?;
     let is_right = office.passwords.verify(typed.password, found.phc.clone()).await?;
@@ -71,7 +74,7 @@ pub(super) async fn make(
     // What was changed while it was hashed, the password or who may sign in with it, is what holds.
     let now_found = find(&mut tx, &name).await?;
     let is_right = is_right && now_found.phc == found.phc;
-    let outcome = judge(office, &mut tx, &name, client, now_found, is_right).await?;
+    let outcome = judge(office, &mut tx, &name, client, counted, now_found, is_right).await?;
     once.keep(&mut tx, &outcome).await?;
     tx.commit().await?;
     Ok(outcome)
@@ -82,12 +85,13 @@ async fn judge(
     tx: &mut Tx,
     name: &str,
     client: IpAddr,
+    counted: Counted,
     found: Found,
     is_right: bool,
 ) -> Result<Outcome, Failure> {
     match found.administrator.filter(|_| is_right) {
         Some(user) => {
-            attempts::release(tx, office.now(), name, client).await?;
+            attempts::release(tx, office.now(), name, client, counted).await?;
             Ok(Outcome::SignedIn(SignedIn::open(tx, office.now(), user.id).await?))
         }
         // A name that nobody has may be a password in the wrong field, and strangers have many.
@@ -145,13 +149,14 @@ impl<'a> Once<'a> {
     async fn reserve(&self, tx: &mut Tx, client: IpAddr) -> Result<Reservation, Failure> {
         let (key, now) = (self.key("reserved"), self.office.now());
         if let Some(key) = &key
-            && effects::find::<bool>(tx, key, FINGERPRINT).await?.is_some()
+            && let Some(is_everywhere) = effects::find::<bool>(tx, key, FINGERPRINT).await?
         {
-            return Ok(Reservation::Reserved);
+            let counted = if is_everywhere { Counted::Everywhere } else { Counted::Here };
+            return Ok(Reservation::Reserved(counted));
         }
         let reservation = count(tx, now, self.name, client).await?;
-        if let (Some(key), Reservation::Reserved) = (&key, reservation) {
-            effects::remember(tx, key, FINGERPRINT, &true, now).await?;
+        if let (Some(key), Reservation::Reserved(counted)) = (&key, reservation) {
+            effects::remember(tx, key, FINGERPRINT, &(counted == Counted::Everywhere), now).await?;
         }
         Ok(reservation)
     }

@@ -1,7 +1,7 @@
 //! Reserving an attempt before the proof is looked at, so that a limit of five raced from two
 //! instances lets exactly five through.
 
-use evergate_store::attempts::{self, Limits, Reservation};
+use evergate_store::attempts::{self, Counted, Limits, Reservation};
 use evergate_store::{Actor, Tx, audit, effects};
 use serde_json::json;
 
@@ -17,9 +17,9 @@ const FINGERPRINT: &str = "sign-in";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     /// It may, for the first time.
-    First,
+    First(Counted),
     /// It may, and was begun before: by an instance that died or hangs.
-    Again,
+    Again(Counted),
     /// It may not.
     Refused(Judgement),
 }
@@ -53,27 +53,33 @@ impl<'a> Check<'a> {
     /// Counts the attempt, once however often its request arrives.
     pub(super) async fn reserve(&self, tx: &mut Tx, limits: Limits) -> Result<Place, Error> {
         let key = self.attempt.effect.text_of_part(&format!("{}/reserved", self.what));
-        if effects::find::<bool>(tx, &key, FINGERPRINT).await?.is_some() {
-            return Ok(Place::Again);
+        if let Some(is_everywhere) = effects::find::<bool>(tx, &key, FINGERPRINT).await? {
+            return Ok(Place::Again(if is_everywhere { Counted::Everywhere } else { Counted::Here }));
         }
         let now = self.attempt.visit.now;
         match attempts::reserve(tx, now, &self.counted_as, self.address, limits).await? {
             Reservation::Refused { until } => Ok(Place::Refused(Judgement::Paused { until })),
-            Reservation::Reserved => {
-                effects::remember(tx, &key, FINGERPRINT, &true, now).await?;
-                Ok(Place::First)
+            Reservation::Reserved(counted) => {
+                let is_everywhere = counted == Counted::Everywhere;
+                effects::remember(tx, &key, FINGERPRINT, &is_everywhere, now).await?;
+                Ok(Place::First(counted))
             }
         }
     }
 
     /// Keeps what came of it, gives the reservation back where it was right, and commits.
-    pub(super) async fn judge(&self, mut tx: Tx, judgement: Judgement) -> Result<Judgement, Error> {
+    pub(super) async fn judge(
+        &self,
+        mut tx: Tx,
+        counted: Counted,
+        judgement: Judgement,
+    ) -> Result<Judgement, Error> {
         let (now, account) = (self.attempt.visit.now, self.attempt.account);
         if judgement == Judgement::Right {
-            attempts::release(&mut tx, now, &self.counted_as, self.address).await?;
+            attempts::release(&mut tx, now, &self.counted_as, self.address, counted).await?;
         } else if judgement == Judgement::Used {
             // Whoever has the code is no stranger who tries many names.
-            attempts::release_address(&mut tx, now, &self.counted_as, self.address).await?;
+            attempts::release_address(&mut tx, self.address, counted).await?;
         }
         if judgement != Judgement::Right && account.standing == Standing::User {
             let detail = json!({ "factor": self.what, "client": self.address, "judgement": judgement });

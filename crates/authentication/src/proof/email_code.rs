@@ -40,7 +40,7 @@ pub(crate) async fn send(attempt: &Attempt<'_>) -> Result<Option<Judgement>, Err
     let address = user.as_ref().and_then(|user| user.email.clone());
     // Begun before, the code has been kept before; by now a later request may have put another in
     // its place, whose mail the user is looking at.
-    if let Some(user) = user.filter(|user| user.email.is_some() && place == Place::First) {
+    if let Some(user) = user.filter(|user| user.email.is_some() && matches!(place, Place::First(_))) {
         let kept = EmailCode {
             sign_in: attempt.sign_in,
             user: user.id,
@@ -73,19 +73,20 @@ pub(super) async fn check(attempt: &Attempt<'_>, typed: &str) -> Result<Judgemen
     if let Some(judgement) = check.before(&mut tx).await? {
         return Ok(judgement);
     }
-    if let Place::Refused(refused) = check.reserve(&mut tx, visit.settings.code_limits()).await? {
-        return Ok(refused);
-    }
+    let counted = match check.reserve(&mut tx, visit.settings.code_limits()).await? {
+        Place::First(counted) | Place::Again(counted) => counted,
+        Place::Refused(refused) => return Ok(refused),
+    };
     let code = email_code::normalise(typed).unwrap_or_default();
     for form in visit.secrets.email_code_forms(attempt.sign_in, &code) {
         let tried =
             email_codes::take(&mut tx, visit.now, attempt.sign_in, attempt.account.user, &form).await?;
         if tried == Try::Right {
-            return check.judge(tx, Judgement::Right).await;
+            return check.judge(tx, counted, Judgement::Right).await;
         }
     }
     // Also where there is no code at all: unknown names have none.
-    check.judge(tx, Judgement::Wrong).await
+    check.judge(tx, counted, Judgement::Wrong).await
 }
 
 /// The code of this submission. It follows from the effect key, so that an instance that repeats

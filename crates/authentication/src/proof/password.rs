@@ -28,9 +28,10 @@ pub(super) async fn check(attempt: &Attempt<'_>, proof: Secret<String>) -> Resul
     if let Some(judgement) = check.before(&mut tx).await? {
         return Ok(judgement);
     }
-    if let Place::Refused(refused) = check.reserve(&mut tx, visit.settings.password_limits()).await? {
-        return Ok(refused);
-    }
+    let counted = match check.reserve(&mut tx, visit.settings.password_limits()).await? {
+        Place::First(counted) | Place::Again(counted) => counted,
+        Place::Refused(refused) => return Ok(refused),
+    };
     let mut kept = credentials::find_password(&mut tx, attempt.account.user).await?;
     tx.commit().await?;
     for _ in 0..CHANGES {
@@ -41,7 +42,9 @@ pub(super) async fn check(attempt: &Attempt<'_>, proof: Secret<String>) -> Resul
         }
         let now_kept = credentials::find_password(&mut tx, attempt.account.user).await?;
         if now_kept == kept {
-            return judge(&check, tx, attempt, &kept, compared).await;
+            keep_up(&mut tx, attempt, &kept, &compared).await?;
+            let judgement = if compared.is_right { Judgement::Right } else { Judgement::Wrong };
+            return check.judge(tx, counted, judgement).await;
         }
         kept = now_kept;
     }
@@ -65,20 +68,15 @@ async fn compare(turn: &Turn, proof: &Secret<String>, kept: &Kept) -> Result<Com
     Ok(Compared { is_right, renewed })
 }
 
-async fn judge(
-    check: &Check<'_>,
-    mut tx: Tx,
-    attempt: &Attempt<'_>,
-    kept: &Kept,
-    compared: Compared,
-) -> Result<Judgement, Error> {
+/// Notes that the password was used, and keeps its renewed hash.
+async fn keep_up(tx: &mut Tx, attempt: &Attempt<'_>, kept: &Kept, compared: &Compared) -> Result<(), Error> {
     let (now, user) = (attempt.visit.now, attempt.account.user);
     if let Some((id, _)) = kept.as_ref().filter(|_| compared.is_right) {
-        credentials::touch(&mut tx, now, *id).await?;
+        credentials::touch(tx, now, *id).await?;
     }
-    if let Some(phc) = compared.renewed {
+    if let Some(phc) = &compared.renewed {
         let id = evergate_keys::new_id(now);
-        credentials::set_password(&mut tx, &Actor::System, now, user, id, &phc).await?;
+        credentials::set_password(tx, &Actor::System, now, user, id, phc).await?;
     }
-    check.judge(tx, if compared.is_right { Judgement::Right } else { Judgement::Wrong }).await
+    Ok(())
 }

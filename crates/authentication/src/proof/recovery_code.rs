@@ -16,9 +16,10 @@ pub(super) async fn check(attempt: &Attempt<'_>, typed: &str) -> Result<Judgemen
     if let Some(judgement) = check.before(&mut tx).await? {
         return Ok(judgement);
     }
-    if let Place::Refused(refused) = check.reserve(&mut tx, visit.settings.code_limits()).await? {
-        return Ok(refused);
-    }
+    let counted = match check.reserve(&mut tx, visit.settings.code_limits()).await? {
+        Place::First(counted) | Place::Again(counted) => counted,
+        Place::Refused(refused) => return Ok(refused),
+    };
     let code = recovery::normalise(typed).unwrap_or_default();
     for form in visit.secrets.recovery_code_forms(user, &code) {
         if credentials::use_recovery_code(&mut tx, visit.now, user, &form).await?.is_some() {
@@ -26,8 +27,8 @@ pub(super) async fn check(attempt: &Attempt<'_>, typed: &str) -> Result<Judgemen
             let actor = Actor::User(user);
             audit::append(&mut tx, visit.now, &actor, "recovery-code.used", &user.to_string(), &detail)
                 .await?;
-            return check.judge(tx, Judgement::Right).await;
+            return check.judge(tx, counted, Judgement::Right).await;
         }
     }
-    check.judge(tx, Judgement::Wrong).await
+    check.judge(tx, counted, Judgement::Wrong).await
 }

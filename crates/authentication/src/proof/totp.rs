@@ -23,9 +23,10 @@ pub(super) async fn check(attempt: &Attempt<'_>, typed: &str) -> Result<Judgemen
     if let Some(judgement) = check.before(&mut tx).await? {
         return Ok(judgement);
     }
-    if let Place::Refused(refused) = check.reserve(&mut tx, visit.settings.code_limits()).await? {
-        return Ok(refused);
-    }
+    let counted = match check.reserve(&mut tx, visit.settings.code_limits()).await? {
+        Place::First(counted) | Place::Again(counted) => counted,
+        Place::Refused(refused) => return Ok(refused),
+    };
     let mut judgement = if steps.is_empty() { Judgement::Wrong } else { Judgement::Used };
     for (credential, step) in steps {
         if credentials::use_code(&mut tx, visit.now, credential, step).await? {
@@ -33,7 +34,7 @@ pub(super) async fn check(attempt: &Attempt<'_>, typed: &str) -> Result<Judgemen
             break;
         }
     }
-    check.judge(tx, judgement).await
+    check.judge(tx, counted, judgement).await
 }
 
 /// The soft tokens that show this code, with the time step of it.

@@ -167,6 +167,10 @@ async fn watch(
         if seen.back.is_none() {
             seen.back = scene.hand.back(victim, fault, struck).await?;
             seen.killed = scene.hand.killed.clone();
+            if seen.back.is_some() && awaits {
+                let name = victim.name();
+                scene.step(&format!("{subject}: {name} is back; waiting for calls to return to it"));
+            }
         }
         if is_door {
             look_at_door(victim, answered_before, &mut seen).await;

@@ -47,17 +47,27 @@ impl Scene<'_> {
     /// Waits until the subject may be struck, and until its preferred instance is preferred again.
     pub(super) async fn settle(&self, subject: Subject) -> Result<(), DrillError> {
         let began = Instant::now();
+        let mut told = String::new();
         loop {
             let status = self.api.get("/status").await?;
             let missing = readiness::missing(&status, subject);
             let held = readiness::held_down(&status, subject).filter(|_| began.elapsed() < HELD);
-            match (missing.as_slice(), held) {
+            let waits = match (missing.as_slice(), held) {
                 ([], None) => return Ok(()),
-                ([], Some(name)) => self.now(&format!("{subject}: waiting for {name} to be preferred again")),
+                ([], Some(name)) => {
+                    let at_most = HELD.as_secs();
+                    format!("{subject}: waiting until {name} is preferred again, {at_most} s at most")
+                }
                 (_, _) if began.elapsed() >= PATIENCE => {
                     return Err(DrillError::NotRedundant { subject, missing });
                 }
-                ([first, ..], _) => self.now(&format!("{subject}: waiting, {first}")),
+                ([first, ..], _) => {
+                    format!("{subject}: waiting, {} s at most: {first}", PATIENCE.as_secs())
+                }
+            };
+            if waits != told {
+                self.step(&waits);
+                told = waits;
             }
             sleep(LOOK).await;
         }

@@ -1,10 +1,12 @@
 //! `evergate resource`: the protected applications.
 
 use clap::{Args, Subcommand};
-use evergate_cluster::api_client::segment;
+use evergate_cluster::api_client::{ApiError, segment};
+use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::api_client::Target;
+use crate::failure::hinted;
 use crate::output;
 
 /// The arguments of `evergate resource`.
@@ -95,6 +97,9 @@ struct Add {
     /// How long a permit is remembered at most; `0s`: ask policy every time
     #[arg(long, value_name = "TIME")]
     permit_cache: Option<String>,
+    /// Take the place of a resource of that name; without it, another one that is there is left as it is
+    #[arg(long)]
+    replace: bool,
     /// Change the draft only; publish it later with `evergate config publish`
     #[arg(long)]
     draft: bool,
@@ -131,8 +136,8 @@ pub(super) async fn resource(arguments: &ResourceArguments) -> anyhow::Result<()
     let at = |name: &str| format!("/resources/{}", segment(name));
     match &arguments.action {
         Action::Add(add) => {
-            let path = format!("{}?draft={}", at(&add.name), add.draft);
-            let answer = client.put(&path, &add.body()).await?;
+            let path = format!("{}?draft={}&keep={}", at(&add.name), add.draft, !add.replace);
+            let answer = client.put(&path, &add.body()).await.map_err(explained)?;
             target.show(&answer, |answer| edited(answer, &format!("resource {}", add.name)))
         }
         Action::List => target.show(&client.get("/resources").await?, listed),
@@ -146,6 +151,21 @@ pub(super) async fn resource(arguments: &ResourceArguments) -> anyhow::Result<()
             let answer = client.post(&format!("{}/test", at(name)), &body).await?;
             target.show(&answer, output::record)
         }
+    }
+}
+
+/// A resource that is in the way can be replaced.
+fn explained(error: ApiError) -> anyhow::Error {
+    match &error {
+        ApiError::Refused { status: StatusCode::CONFLICT, message, .. }
+            if message.contains("another resource") =>
+        {
+            hinted(
+                error.to_string(),
+                "see it with `evergate resource show NAME`; put this one in its place with --replace",
+            )
+        }
+        _ => error.into(),
     }
 }
 
@@ -190,6 +210,7 @@ mod tests {
             header: Vec::new(),
             grace: None,
             permit_cache: Some("0s".to_owned()),
+            replace: false,
             draft: false,
         };
         let body = add.body();

@@ -94,15 +94,43 @@ fn for_people(answer: &Value) -> String {
         "priority",
         "state",
         "active",
+        "callers",
         "pid",
         "address",
         "configuration",
         "since",
     ];
-    let instances = output::list(answer, "instances", &columns);
+    let instances = output::list(&in_words(answer), "instances", &columns);
     let links = output::items(answer, "links").iter().map(link);
     let headings = ["from", "to", "active", "candidates", "failovers", "last"];
     format!("{instances}\n\n{}{}", output::table(&headings, links), kills(answer))
+}
+
+/// The answer with words for people. `active` means two things: of the administration instances one
+/// leads, by its lease; of the others it is the one that gets most calls. Who is called is another
+/// question, also of administration, where callers go by priority: `callers` counts the links.
+fn in_words(answer: &Value) -> Value {
+    let mut words = answer.clone();
+    let instances = words.get_mut("instances").and_then(Value::as_array_mut).into_iter().flatten();
+    for instance in instances.filter_map(Value::as_object_mut) {
+        let is = |name: &str, word: &str| instance.get(name).and_then(Value::as_str) == Some(word);
+        let leads = is("service", "administration") && instance.get("active") == Some(&Value::Bool(true));
+        // Browsers choose an access point: no link leads to one.
+        let callers =
+            if is("service", "access-point") { Value::Null } else { callers(answer, instance).into() };
+        if leads {
+            instance.insert("active".to_owned(), "leads".into());
+        }
+        instance.insert("callers".to_owned(), callers);
+    }
+    words
+}
+
+/// How many links send their calls to this instance.
+fn callers(answer: &Value, instance: &serde_json::Map<String, Value>) -> usize {
+    let [name, service] = ["name", "service"].map(|field| instance.get(field));
+    let links = output::items(answer, "links").iter();
+    links.filter(|link| link.get("to") == service && link.get("active") == name).count()
 }
 
 fn link(link: &Value) -> Vec<String> {
@@ -142,6 +170,22 @@ mod tests {
         let text = for_people(&answer);
         assert!(text.contains("policy1 down, policy2 up"), "{text}");
         assert!(text.contains("refused, 3 ms, 1970-01-01T00:00:00.000Z"), "{text}");
+    }
+
+    #[test]
+    fn who_leads_and_who_is_called_are_two_columns() {
+        let instance =
+            |name: &str, active: bool| json!({ "name": name, "service": "administration", "active": active });
+        let link = |from: &str| json!({ "from": from, "to": "administration", "active": "administration1" });
+        let answer = json!({
+            "instances": [instance("administration1", false), instance("administration2", true)],
+            "links": [link("policy1"), link("policy2")],
+        });
+        let words = in_words(&answer);
+        let of = |place: usize| (&words["instances"][place]["active"], &words["instances"][place]["callers"]);
+        assert_eq!(of(0), (&json!(false), &json!(2)));
+        assert_eq!(of(1), (&json!("leads"), &json!(0)));
+        assert_eq!(answer["instances"][1]["active"], true, "what JSON says stays");
     }
 
     #[test]

@@ -6,11 +6,11 @@ use anyhow::anyhow;
 use clap::{Args, Subcommand};
 use evergate_cluster::api_client::segment;
 use fast_qr::QRBuilder;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::people;
 use crate::api_client::Target;
-use crate::failure::Usage;
+use crate::failure::{Usage, hinted};
 use crate::output;
 
 /// The arguments of `evergate user`.
@@ -96,10 +96,14 @@ enum Action {
         factors: bool,
     },
     /// Enrol a soft token for a user, shown as a QR code
-    #[command(after_help = "Examples:\n  evergate user totp bob\n  evergate user totp bob --otpauth")]
+    #[command(after_help = "Examples:\n  evergate user totp bob\n  evergate user totp bob --otpauth\n  \
+                            evergate user totp bob --add")]
     Totp {
         /// The user
         name: String,
+        /// Beside the soft token that the user has: both will do
+        #[arg(long)]
+        add: bool,
         /// Print only the key URI (`otpauth://totp/...`)
         #[arg(long)]
         otpauth: bool,
@@ -149,20 +153,52 @@ pub(super) async fn user(arguments: &UserArguments) -> anyhow::Result<()> {
                 None => format!("reset user {name}"),
             })
         }
-        Action::Totp { name, otpauth } => {
-            let answer = client.post(&format!("{}/totp", at(name)), &json!({})).await?;
-            let uri = output::field(&answer, "otpauth");
+        Action::Totp { name, add, otpauth } => {
             if *otpauth && target.json {
                 return Err(Usage("--otpauth and --json exclude each other".to_owned()).into());
             }
+            if !add {
+                refuse_second_totp(name, &client.get(&at(name)).await?)?;
+            }
+            let answer = client.post(&format!("{}/totp", at(name)), &json!({})).await?;
+            let uri = output::field(&answer, "otpauth");
             let text = if *otpauth { uri } else { format!("{}\n{uri}", qr(&uri)?) };
             target.show(&answer, |_| text)
         }
     }
 }
 
+/// Nobody gets a second soft token without having been asked for: the first would still do.
+fn refuse_second_totp(name: &str, user: &Value) -> anyhow::Result<()> {
+    let credentials = user.get("credentials").and_then(Value::as_array);
+    if credentials.is_some_and(|all| all.iter().any(|credential| credential == "totp")) {
+        return Err(hinted(
+            format!("user `{name}` has a soft token already"),
+            format!(
+                "--add binds another one beside it; `evergate user reset {name} --factors` takes all away, \
+                 and gives another password"
+            ),
+        ));
+    }
+    Ok(())
+}
+
 /// A QR code of blocks, for terminals.
 fn qr(text: &str) -> anyhow::Result<String> {
     let code = QRBuilder::new(text).build().map_err(|error| anyhow!("no QR code can be made: {error}"))?;
     Ok(code.to_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_soft_token_must_be_asked_for() {
+        let user = |credentials: Value| json!({ "name": "bob", "credentials": credentials });
+        assert!(refuse_second_totp("bob", &user(json!([]))).is_ok());
+        assert!(refuse_second_totp("bob", &user(json!(["password", "recovery-codes"]))).is_ok());
+        let refusal = refuse_second_totp("bob", &user(json!(["password", "totp"]))).unwrap_err().to_string();
+        assert!(refusal.contains("`bob` has a soft token already") && refusal.contains("--add"), "{refusal}");
+    }
 }

@@ -16,11 +16,16 @@ use crate::failure::hinted;
 /// Less room than this is not enough to start with.
 const ROOM: u64 = 32 << 20;
 const LOCK: &str = "lock";
+const LOGS: &str = "logs";
+/// The directories in it.
+const INNER: [&str; 3] = [LOGS, "instances", "mail"];
 
 /// A directory that this process alone works on, until it ends.
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
+    /// It was not there before.
+    is_new: bool,
     /// Given back by the system when this process ends, however it ends.
     _lock: Flock<File>,
 }
@@ -39,8 +44,8 @@ impl Directory {
         }
         let lock = lock(&path)?;
         refuse_full(&path)?;
-        let directory = Self { path, _lock: lock };
-        for inner in [directory.logs(), directory.path.join("instances"), directory.path.join("mail")] {
+        let directory = Self { path, is_new, _lock: lock };
+        for inner in INNER.map(|name| directory.path.join(name)) {
             files::make_private_directory(&inner)
                 .with_context(|| format!("cannot make the directory `{}`", inner.display()))?;
         }
@@ -54,7 +59,32 @@ impl Directory {
 
     /// Where the logs are.
     pub(super) fn logs(&self) -> PathBuf {
-        self.path.join("logs")
+        self.path.join(LOGS)
+    }
+
+    /// Takes away what [`Directory::take`] has made, if nothing has been put into it.
+    fn remove_if_unused(&self) -> io::Result<()> {
+        for inner in INNER.map(|name| self.path.join(name)) {
+            std::fs::remove_dir(inner)?;
+        }
+        let others =
+            std::fs::read_dir(&self.path)?.filter_map(Result::ok).any(|entry| entry.file_name() != LOCK);
+        if others {
+            return Ok(());
+        }
+        std::fs::remove_file(self.path.join(LOCK))?;
+        std::fs::remove_dir(&self.path)
+    }
+}
+
+impl Drop for Directory {
+    /// A start that failed before anything was set up leaves nothing behind; one that failed later is
+    /// finished by the next.
+    fn drop(&mut self) {
+        if self.is_new {
+            // What cannot be removed is used, or stands in nobody's way.
+            drop(self.remove_if_unused());
+        }
     }
 }
 
@@ -145,6 +175,26 @@ mod tests {
         assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
         drop(first);
         Directory::take(&path).unwrap();
+    }
+
+    #[test]
+    fn a_new_directory_that_was_not_used_is_gone_and_a_used_one_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("data");
+        drop(Directory::take(&path).unwrap());
+        assert!(!path.exists());
+        let used = Directory::take(&path).unwrap();
+        std::fs::write(path.join("wrapping-key"), "x").unwrap();
+        drop(used);
+        drop(Directory::take(&path).unwrap());
+        assert!(path.join("wrapping-key").exists() && path.join(LOCK).exists());
+    }
+
+    #[test]
+    fn an_empty_directory_that_was_there_before_stays() {
+        let root = tempfile::tempdir().unwrap();
+        drop(Directory::take(root.path()).unwrap());
+        assert!(root.path().exists());
     }
 
     #[test]

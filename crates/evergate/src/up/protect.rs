@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use anyhow::Context;
+use evergate_administration::setup::Installation;
 use evergate_model::configuration::Resource;
 use evergate_model::topology::Mode;
 use evergate_model::{Host, Name, Period};
@@ -40,6 +41,22 @@ impl FromStr for Protect {
         }
         Ok(Self { name, url: url.trim_end_matches('/').to_owned() })
     }
+}
+
+/// Where the applications that the command line names are published, as the configuration has it: one
+/// that was there already stays as it is.
+pub(super) fn addresses(arguments: &UpArguments, installation: &Installation, port: u16) -> Vec<String> {
+    let published = |Protect { name, url }: &Protect| {
+        let resource = installation.resources.get(name)?;
+        let host = resource.hosts.first()?;
+        let kept = if resource.upstreams == [url.as_str()] {
+            ""
+        } else {
+            "   (published before, with other servers, which it keeps)"
+        };
+        Some(format!("{:<8} https://{host}:{port}/{kept}", name.as_str()))
+    };
+    arguments.protect.iter().filter_map(published).collect()
 }
 
 /// The demo's resource, unless it is not wanted.

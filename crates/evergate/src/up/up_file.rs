@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use evergate_administration::setup::Installation;
+use evergate_cluster::running::RunningError;
 use evergate_model::{Service, Topology};
 use evergate_process::files;
 use evergate_process::supervisor::Children;
@@ -13,7 +14,6 @@ use tokio::sync::watch;
 use super::directory::Directory;
 use super::ports::{Ports, loopback};
 use crate::demo::RESOURCE;
-use crate::failure::hinted;
 
 /// The file's name.
 pub const FILE: &str = "up.json";
@@ -97,12 +97,7 @@ impl Up {
         let path = data.join(FILE);
         let text = files::read_if_present(&path)
             .with_context(|| format!("cannot read `{}`", path.display()))?
-            .ok_or_else(|| {
-                hinted(
-                    format!("no installation is running in `{}`", data.display()),
-                    "start one with `evergate up`, or say --data DIR",
-                )
-            })?;
+            .ok_or_else(|| RunningError::NotRunning(data.to_owned()))?;
         serde_json::from_slice(&text).with_context(|| format!("`{}` is damaged", path.display()))
     }
 }
@@ -130,6 +125,8 @@ pub(super) struct UpFile {
     shape: Up,
     topology: Topology,
     demo: Vec<(String, String)>,
+    /// The applications that the command line names, each a line for people.
+    protected: Vec<String>,
 }
 
 impl UpFile {
@@ -138,6 +135,7 @@ impl UpFile {
         topology: &Topology,
         ports: &Ports,
         installation: &Installation,
+        protected: Vec<String>,
     ) -> Self {
         let url = |host: &str| format!("https://{host}:{}/", ports.shared());
         let portal = installation.portal_host.as_str();
@@ -169,6 +167,7 @@ impl UpFile {
             demo: demo
                 .map(|(port, number)| (format!("welcome{number}"), loopback(port).to_string()))
                 .collect(),
+            protected,
         }
     }
 
@@ -214,6 +213,7 @@ impl UpFile {
                 self.shape.url
             ));
         }
+        lines.extend(self.protected.iter().map(|line| format!("  {line}")));
         lines.push(format!("  portal   {}", self.shape.portal));
         lines.push(format!("  console  {}", self.shape.console));
         let administrator = &self.shape.administrator;

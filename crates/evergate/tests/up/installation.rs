@@ -62,7 +62,8 @@ impl Installation {
 
     pub fn spawn_of(&self, command: &mut Command) -> Running<'_> {
         let log = std::fs::File::create(self.root.path().join("up.log")).unwrap();
-        let supervisor = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let printed = std::fs::File::create(self.root.path().join("up.out")).unwrap();
+        let supervisor = command.stdin(Stdio::null()).stdout(printed).stderr(log).spawn().unwrap();
         Running { installation: self, supervisor }
     }
 
@@ -75,6 +76,11 @@ impl Installation {
 
     pub fn said(&self) -> String {
         std::fs::read_to_string(self.root.path().join("up.log")).unwrap_or_default()
+    }
+
+    /// What it printed for people.
+    pub fn printed(&self) -> String {
+        std::fs::read_to_string(self.root.path().join("up.out")).unwrap_or_default()
     }
 
     /// Every process that runs on this directory.

@@ -15,6 +15,7 @@ mod backups;
 mod hangs;
 mod installation;
 mod lives;
+mod publishing;
 mod refusals;
 mod restarts;
 mod survives;

@@ -27,6 +27,7 @@ fn a_busy_port_is_named_another_base_proposed_and_nothing_damaged() {
         assert_eq!(code, 1);
         assert!(said.contains(&format!("port {port} is in use")), "{said}");
         assert!(said.contains("--listen-base"), "{said}");
+        assert!(!installation.data().exists(), "nothing is left of a start that failed so early");
         drop(busy);
     }
     installation.start().end(Signal::SIGTERM);

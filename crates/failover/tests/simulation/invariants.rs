@@ -14,7 +14,7 @@ pub use healing::Final;
 /// What must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Invariant {
-    /// No call fails while a member can answer and the deadline allows it.
+    /// No call fails while a member can answer and the deadline allows it, and every call ends.
     NoCallFails,
     /// None goes to a member known to be down while another is untried.
     NoneToTheDown,
@@ -36,6 +36,23 @@ pub enum Invariant {
     SwitchesBounded,
     /// Afterwards no call is in flight.
     NothingIsLeft,
+}
+
+impl Invariant {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::NoCallFails,
+        Self::NoneToTheDown,
+        Self::WritesOnce,
+        Self::HoldDownKept,
+        Self::RecoveryBounded,
+        Self::BudgetKept,
+        Self::BlamedWithCause,
+        Self::BusyIsNotHedged,
+        Self::Heals,
+        Self::SwitchesBounded,
+        Self::NothingIsLeft,
+    ];
 }
 
 #[derive(Debug)]

@@ -244,6 +244,13 @@ fn catches(bug: Bug, invariant: Invariant, seed: u64) -> (bool, bool) {
 }
 
 #[test]
+fn every_invariant_is_broken_by_some_planted_bug() {
+    for invariant in Invariant::ALL {
+        assert!(Bug::ALL.iter().any(|(_, broken)| *broken == invariant), "{invariant:?}");
+    }
+}
+
+#[test]
 fn every_planted_bug_is_caught_by_the_invariant_it_breaks() {
     for (bug, invariant) in Bug::ALL {
         let caught = (1..=200).find(|seed| catches(bug, invariant, *seed).0);

@@ -41,7 +41,7 @@ pub enum Bug {
     HedgesAfterBusy,
     /// Every read is asked twice, and no budget knows of it.
     HedgesEverything,
-    /// Nobody but the first member is ever asked a second time.
+    /// A hold-down of an hour.
     NeverFailsBack,
     /// A busy answer is read as a lost connection.
     TakesBusyForLost,

@@ -92,7 +92,10 @@ impl Scene {
         match victim {
             Victim::Instance(_) => self.installation.kill(&struck.name).await.map(drop),
             Victim::AccessPoint => loads.between_requests(self.kill_and_notice(&struck.name)).await,
-            Victim::Application => self.kill_the_application_that_serves().await.map(drop),
+            Victim::Application => {
+                self.kill_the_application(struck.pid).await;
+                Ok(())
+            }
         }
     }
 

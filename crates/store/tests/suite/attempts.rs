@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// What is answered to who is not known and may try.
+const COUNTED: Reservation = Reservation::Reserved(Counted::Everywhere);
+
 async fn reserve(store: &Store, now: Timestamp, address: IpAddr) -> Reservation {
     let mut tx = store.begin().await.unwrap();
     let reservation = attempts::reserve(&mut tx, now, "alice", address, LIMITS).await.unwrap();
@@ -19,11 +22,11 @@ async fn a_limit_of_five_raced_from_two_handles_lets_exactly_five_through() {
         tasks.spawn(async move { reserve(&store, NOW, HERE).await });
     }
     let outcomes = tasks.join_all().await;
-    let reserved = outcomes.iter().filter(|outcome| **outcome == Reservation::Reserved).count();
+    let reserved = outcomes.iter().filter(|outcome| **outcome == COUNTED).count();
     assert_eq!(reserved, 5);
     let until = NOW.plus(LIMITS.pause);
     assert_eq!(reserve(&stores[0], NOW, HERE).await, Reservation::Refused { until });
-    assert_eq!(reserve(&stores[0], until, HERE).await, Reservation::Reserved, "the pause is over");
+    assert_eq!(reserve(&stores[0], until, HERE).await, COUNTED, "the pause is over");
 }
 
 #[tokio::test]
@@ -33,7 +36,7 @@ async fn the_slow_limit_counts_all_addresses_together() {
     let mut reserved = 0;
     for number in 0..20 {
         let address = IpAddr::V4(Ipv4Addr::new(192, 0, 2, number));
-        reserved += u32::from(reserve(&store, NOW, address).await == Reservation::Reserved);
+        reserved += u32::from(reserve(&store, NOW, address).await == COUNTED);
     }
     assert_eq!(reserved, LIMITS.failures_per_user);
 }
@@ -48,21 +51,21 @@ async fn one_address_cannot_try_many_names_and_does_not_stop_others() {
     for number in 0..40 {
         let name = format!("user{number}");
         let outcome = attempts::reserve(&mut tx, NOW, &name, HERE, limits).await.unwrap();
-        reserved += u32::from(outcome == Reservation::Reserved);
+        reserved += u32::from(outcome == COUNTED);
     }
     assert_eq!(reserved, 20);
     // What is refused there counts nowhere else: the last name is as free as before.
     let elsewhere = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 9));
     for _ in 0..LIMITS.failures {
         let outcome = attempts::reserve(&mut tx, NOW, "user39", elsewhere, limits).await.unwrap();
-        assert_eq!(outcome, Reservation::Reserved);
+        assert_eq!(outcome, COUNTED);
     }
     // A right password and a code that was used before are no guesses.
-    attempts::release(&mut tx, NOW, "user1", HERE).await.unwrap();
-    attempts::release_address(&mut tx, NOW, "user2", HERE).await.unwrap();
+    attempts::release(&mut tx, NOW, "user1", HERE, Counted::Everywhere).await.unwrap();
+    attempts::release_address(&mut tx, HERE, Counted::Everywhere).await.unwrap();
     for name in ["user31", "user32"] {
         let outcome = attempts::reserve(&mut tx, NOW, name, HERE, limits).await.unwrap();
-        assert_eq!(outcome, Reservation::Reserved);
+        assert_eq!(outcome, COUNTED);
     }
     let until = NOW.plus(LIMITS.pause);
     let outcome = attempts::reserve(&mut tx, NOW, "user33", HERE, limits).await.unwrap();
@@ -74,21 +77,29 @@ async fn a_right_attempt_is_not_counted() {
     let database = Database::new().await;
     let store = database.open().await;
     for _ in 0..20 {
-        assert_eq!(reserve(&store, NOW, HERE).await, Reservation::Reserved);
+        let Reservation::Reserved(counted) = reserve(&store, NOW, HERE).await else { panic!("refused") };
         let mut tx = store.begin().await.unwrap();
-        attempts::release(&mut tx, NOW, "alice", HERE).await.unwrap();
+        attempts::release(&mut tx, NOW, "alice", HERE, counted).await.unwrap();
         tx.commit().await.unwrap();
     }
 }
 
+/// Where an attempt is counted, if it may be made.
+async fn counted(tx: &mut Tx, now: Timestamp, name: &str, address: IpAddr) -> Option<Counted> {
+    match attempts::reserve(tx, now, name, address, LIMITS).await.unwrap() {
+        Reservation::Reserved(counted) => Some(counted),
+        Reservation::Refused { .. } => None,
+    }
+}
+
 async fn attempt(tx: &mut Tx, now: Timestamp, name: &str, address: IpAddr) -> bool {
-    attempts::reserve(tx, now, name, address, LIMITS).await.unwrap() == Reservation::Reserved
+    counted(tx, now, name, address).await.is_some()
 }
 
 /// Signs a user in at an address, who is known there from then on.
 async fn prove(tx: &mut Tx, now: Timestamp, name: &str, address: IpAddr) {
-    assert!(attempt(tx, now, name, address).await);
-    attempts::release(tx, now, name, address).await.unwrap();
+    let counted = counted(tx, now, name, address).await.expect("it may be made");
+    attempts::release(tx, now, name, address, counted).await.unwrap();
 }
 
 /// Guesses at many names until the address has no failures left.
@@ -116,6 +127,25 @@ async fn a_known_user_signs_in_where_a_stranger_used_up_all_failures() {
 }
 
 #[tokio::test]
+async fn sign_ins_of_a_new_user_that_overlap_leave_nothing_counted_at_the_address() {
+    let database = Database::new().await;
+    let store = database.open().await;
+    let mut tx = store.begin().await.unwrap();
+    for number in 0..100 {
+        let name = format!("user{number}");
+        let both = [
+            counted(&mut tx, NOW, &name, HERE).await.expect("nobody has failed"),
+            counted(&mut tx, NOW, &name, HERE).await.expect("nobody has failed"),
+        ];
+        // The first makes the name known; the second was counted as a stranger's all the same.
+        for counted in both {
+            attempts::release(&mut tx, NOW, &name, HERE, counted).await.unwrap();
+        }
+    }
+    use_up(&mut tx, NOW, HERE).await;
+}
+
+#[tokio::test]
 async fn one_subscriber_of_ipv6_is_one_address_for_failures_and_for_being_known() {
     let database = Database::new().await;
     let store = database.open().await;
@@ -131,7 +161,7 @@ async fn one_subscriber_of_ipv6_is_one_address_for_failures_and_for_being_known(
     assert!(
         !attempt(&mut tx, NOW, "guess20", host(99)).await && !attempt(&mut tx, NOW, "guess20", HERE).await
     );
-    attempts::release_address(&mut tx, NOW, "guess0", host(98)).await.unwrap();
+    attempts::release_address(&mut tx, host(98), Counted::Everywhere).await.unwrap();
     assert!(attempt(&mut tx, NOW, "guess21", host(97)).await);
     prove(&mut tx, NOW, "alice", host(96)).await;
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use evergate_model::id::{Credential, Kind, User as UserKind};
 use evergate_model::{Id, Name, Timestamp};
-use evergate_store::attempts::{Limits, Reservation};
+use evergate_store::attempts::{Counted, Limits, Reservation};
 use evergate_store::audit::Verification;
 use evergate_store::credentials::{NewCredential, Sort};
 use evergate_store::{

@@ -19,6 +19,8 @@ pub struct Story {
     kind: CallKind,
     at: Ms,
     done: Option<(Ms, Done)>,
+    /// Its caller began anew before it was done.
+    is_cut_off: bool,
     attempts: Vec<Attempt>,
     /// Choices, made or not for want of a budget: when, whom, and what was known of the member.
     choices: Vec<Choice>,
@@ -70,8 +72,9 @@ pub fn stories(run: &Run<'_>) -> Vec<Story> {
     for (at, entry) in run.entries {
         match *entry {
             Entry::Called { caller, call, kind } => {
+                let (at, done, is_cut_off) = (*at, None, false);
                 let (attempts, choices) = (Vec::new(), Vec::new());
-                stories.insert(call, Story { caller, call, kind, at: *at, done: None, attempts, choices });
+                stories.insert(call, Story { caller, call, kind, at, done, is_cut_off, attempts, choices });
             }
             Entry::Picked { call, member, known, .. } => {
                 stories.get_mut(&call).unwrap().choices.push(Choice { at: *at, member, known });
@@ -87,6 +90,10 @@ pub fn stories(run: &Run<'_>) -> Vec<Story> {
                 stories.get_mut(&call).unwrap().attempts[number].end = Some((*at, end));
             }
             Entry::Done { call, done, .. } => stories.get_mut(&call).unwrap().done = Some((*at, done)),
+            Entry::Made { caller } => {
+                let calls = stories.values_mut().filter(|story| story.caller == caller);
+                calls.for_each(|story| story.is_cut_off = story.done.is_none());
+            }
             _ => {}
         }
     }
@@ -136,7 +143,8 @@ fn waits_for_one_only(run: &Run<'_>, story: &Story) -> bool {
 
 pub fn no_call_fails(run: &Run<'_>, stories: &[Story]) -> Vec<Violation> {
     let failed = |story: &&Story| {
-        let Some((ended, done)) = story.done else { return false };
+        // The world lasts for longer than any deadline.
+        let Some((ended, done)) = story.done else { return !story.is_cut_off };
         let was_sent =
             || story.attempts.iter().any(|attempt| attempt.end.is_none_or(|(_, end)| end != End::Unsent));
         match done {

@@ -20,6 +20,7 @@ use crate::answers::{self, Reader, Words};
 use crate::body::Body;
 use crate::decide::policy::{Denial, Policy};
 use crate::decide::{Case, Decider, Permit, Ruling};
+use crate::forward::pages::EndedSessions;
 use crate::forward::{ForwardError, Forwarder, Leaving};
 use crate::identify::{Caller, cookies};
 use crate::record::activity::Activity;
@@ -170,7 +171,11 @@ impl Desk {
                 let activity = Arc::clone(&origin.activity);
                 let leaving = Leaving { head, body, asked, client: origin.client, id, activity };
                 let forwarded = self.forwarder.forward(permit, leaving).await;
-                forwarded.unwrap_or_else(|error| failed(reader, &error, id))
+                let answer = forwarded.unwrap_or_else(|error| failed(reader, &error, id));
+                if let Some(EndedSessions(position)) = answer.extensions().get() {
+                    self.decider.log.reach(*position).await;
+                }
+                answer
             }
         };
         record::access(Done {

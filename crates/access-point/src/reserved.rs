@@ -121,12 +121,15 @@ async fn sign_out(desk: &Desk, head: &Parts, asked: &Asked, id: Id<Request>) -> 
         );
     }
     let site = desk.site();
-    if let Ok(Some(caller)) = desk.caller(&site, head, asked)
-        && let Err(reason @ (NoAnswer::Away(_) | NoAnswer::Busy(_) | NoAnswer::Behind)) =
-            desk.policy.end_session(caller.token.to_string(), asked.host.clone()).await
-    {
-        tracing::warn!(%reason, request = %id, "session not ended");
-        return unconfirmed(Reader::of(head), id);
+    if let Ok(Some(caller)) = desk.caller(&site, head, asked) {
+        match desk.policy.end_session(caller.token.to_string(), asked.host.clone()).await {
+            Ok(position) => desk.decider.log.reach(position).await,
+            Err(reason @ (NoAnswer::Away(_) | NoAnswer::Busy(_) | NoAnswer::Behind)) => {
+                tracing::warn!(%reason, request = %id, "session not ended");
+                return unconfirmed(Reader::of(head), id);
+            }
+            Err(NoAnswer::Refused(_) | NoAnswer::Unknown(_)) => {}
+        }
     }
     let mut answer = answers::redirect(&Method::POST, &site.portal_url("/"));
     answer.headers_mut().append(SET_COOKIE, sign_in::expired(cookies::SESSION));

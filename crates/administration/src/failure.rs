@@ -28,6 +28,10 @@ pub enum Failure {
     /// It contradicts what is there.
     #[error("{0}")]
     Conflict(String),
+    /// Another thing of that name is there, which the caller wanted kept (as `If-None-Match`, RFC 9110
+    /// section 13.1.2).
+    #[error("there is another {0} already")]
+    Kept(String),
     /// The configuration was changed since; with what changed.
     #[error("the configuration has changed since version {base}; the latest is {latest}")]
     Stale {
@@ -94,6 +98,7 @@ impl Failure {
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Stale { .. } => StatusCode::CONFLICT,
+            Self::Kept(_) => StatusCode::PRECONDITION_FAILED,
             Self::NoCredentials => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) | Self::Refused(_) => StatusCode::FORBIDDEN,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,

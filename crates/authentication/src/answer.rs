@@ -4,15 +4,13 @@ use axum::body::Body;
 use axum::response::Response;
 use evergate_pages::security::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HEADERS};
 use evergate_pages::{Message, Page};
+use evergate_wire::page_headers::{BUSY, LOG_POSITION};
 use http::header::{
     CONTENT_SECURITY_POLICY as POLICY, CONTENT_TYPE as TYPE, LOCATION, RETRY_AFTER, SET_COOKIE,
 };
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::cookies;
-
-/// Read by access points, and passed on to nobody.
-const BUSY: HeaderName = HeaderName::from_static("x-evergate-busy");
 
 /// After how many seconds the same request may succeed.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +45,13 @@ pub(crate) fn message(status: StatusCode, message: &Message, retry: Option<Retry
 /// Says to the access point that nothing was done for want of time, so that it asks another instance.
 pub(crate) fn busy(mut response: Response) -> Response {
     response.headers_mut().insert(BUSY, HeaderValue::from_static("1"));
+    response
+}
+
+/// Says to the access point from which position in the revocation log on it is known that sessions have
+/// ended, of which the answer speaks.
+pub(crate) fn after_ending(mut response: Response, position: i64) -> Response {
+    response.headers_mut().insert(LOG_POSITION, HeaderValue::from(position));
     response
 }
 

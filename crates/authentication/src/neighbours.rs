@@ -140,18 +140,18 @@ pub trait Neighbours: Debug + Send + Sync {
         host: &Host,
         nonce_hash: Vec<u8>,
     ) -> Answer<'_, String>;
-    /// Ends the token's session.
-    fn end_session(&self, host: &Host, token: &str) -> Answer<'_, ()>;
+    /// Ends the token's session; the position in the revocation log from which on that is known.
+    fn end_session(&self, host: &Host, token: &str) -> Answer<'_, i64>;
     /// The sessions of the token's user.
     fn list_sessions(&self, host: &Host, token: &str) -> Answer<'_, Vec<SessionSummary>>;
-    /// Ends another session of the token's user; `None`: all but the token's own.
+    /// Ends another session of the token's user; `None`: all but the token's own. The position as above.
     fn revoke_session(
         &self,
         effect: Vec<u8>,
         host: &Host,
         token: &str,
         session: Option<Id<Session>>,
-    ) -> Answer<'_, ()>;
+    ) -> Answer<'_, i64>;
     /// What the token's user may reach.
     fn reachable<'a>(
         &'a self,

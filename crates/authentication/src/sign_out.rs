@@ -35,7 +35,8 @@ async fn end(visit: &Visit, body: &[u8]) -> Result<Response, Error> {
         if !token.is_empty() && !visit.secrets.is_form_token(signed.facts.session, token) {
             return Err(Error::ForeignForm);
         }
-        visit.site.neighbours.end_session(&visit.settings.portal, &signed.token).await?;
+        let position = visit.site.neighbours.end_session(&visit.settings.portal, &signed.token).await?;
+        return Ok(answer::after_ending(signed_out(), position));
     }
     Ok(signed_out())
 }

@@ -10,8 +10,9 @@ use evergate_keys::new_id;
 use evergate_model::id::Request;
 use evergate_model::{Host, Id, Name, NormalPath, RequestFacts, SessionFacts, Timestamp};
 use evergate_process::Peer;
+use evergate_wire::page_headers::{CLIENT, REQUEST_ID};
 use http::request::Parts;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
 
 use crate::cookies;
 use crate::error::{Error, Failed};
@@ -19,10 +20,6 @@ use crate::secrets::Secrets;
 use crate::settings::Settings;
 use crate::site::Site;
 
-/// The id that the access point gave the request, the same on its own retries.
-const REQUEST: &str = "x-evergate-request-id";
-/// The client's address, as the access point saw it.
-const CLIENT: &str = "x-evergate-client";
 /// The most headers that rules are shown, and the longest value.
 const HEADERS: (usize, usize) = (64, 1024);
 /// The longest description of a browser that is kept.
@@ -148,8 +145,8 @@ impl FromRequestParts<Site> for Visit {
 
     async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Failed> {
         let now = site.clock.now();
-        let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
-        let request = text(REQUEST).and_then(|text| text.parse().ok()).unwrap_or_else(|| new_id(now));
+        let text = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let request = text(REQUEST_ID).and_then(|text| text.parse().ok()).unwrap_or_else(|| new_id(now));
         let failed = |error| Failed { error, request };
         let client = text(CLIENT).and_then(|text| text.parse().ok());
         let peer = parts.extensions.get::<Peer>().map(|peer| peer.instance.clone());

@@ -3,7 +3,7 @@
 use evergate_model::id::{ApiToken, Session, User};
 use evergate_model::{Host, Id, Name};
 use evergate_store::effects::Effect;
-use evergate_store::{Actor, Tx, sessions, users};
+use evergate_store::{Actor, Tx, revocations, sessions, users};
 use evergate_wire::convert::{ConvertError, parse, parse_optional};
 use evergate_wire::proto::{EndSessionReply, EndSessionRequest, RevokeSessionsReply, RevokeSessionsRequest};
 
@@ -16,15 +16,21 @@ pub(crate) async fn end(policy: &Policy, request: EndSessionRequest) -> Result<E
     let host: Host = parse("host", &request.host)?;
     let now = policy.now();
     let claims = match policy.claims(&request.token, &host, now) {
-        // Nothing to end: it has ended, or never was.
-        Err(PolicyError::NoSession) => return Ok(EndSessionReply { position: 0 }),
+        // Nothing to end: it has ended, as is known here by now, or never was.
+        Err(PolicyError::NoSession) => {
+            return Ok(EndSessionReply { position: position(Some(policy.0.log.position())) });
+        }
         claims => claims?,
     };
     let mut tx = policy.0.database.store()?.begin().await?;
     let actor = Actor::User(claims.facts.user);
-    let number = sessions::revoke(&mut tx, &actor, now, claims.facts.session).await?;
+    let number = match sessions::revoke(&mut tx, &actor, now, claims.facts.session).await? {
+        Some(number) => number,
+        // It has ended already, as was not known here.
+        None => revocations::position(&mut tx).await?,
+    };
     finish(policy, tx).await?;
-    Ok(EndSessionReply { position: position(number) })
+    Ok(EndSessionReply { position: position(Some(number)) })
 }
 
 /// By whom it is asked, and what they may end.

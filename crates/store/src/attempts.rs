@@ -11,6 +11,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use evergate_model::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::query::query;
 use crate::row::signed;
@@ -47,13 +48,27 @@ pub enum Reservation {
     },
 }
 
-/// Where an attempt is counted, and so where it is to be taken off: whether the name is known may change meanwhile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where an attempt is counted, and so where it is to be taken off: whether the name is known may change
+/// meanwhile. Kept as `true` where it is everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "bool", into = "bool")]
 pub enum Counted {
     /// For the name from this address only, where it was known.
     Here,
     /// Also for the name from all addresses, and for the address with all names.
     Everywhere,
+}
+
+impl From<bool> for Counted {
+    fn from(is_everywhere: bool) -> Self {
+        if is_everywhere { Self::Everywhere } else { Self::Here }
+    }
+}
+
+impl From<Counted> for bool {
+    fn from(counted: Counted) -> Self {
+        counted == Counted::Everywhere
+    }
 }
 
 /// Counts an attempt at `name` from `address` if the limits allow it. When it is refused, roll the

@@ -11,6 +11,7 @@ pub mod authorization;
 pub mod convert;
 pub mod feed;
 pub mod joined;
+pub mod page_headers;
 pub mod peers;
 pub mod report;
 

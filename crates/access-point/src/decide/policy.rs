@@ -170,8 +170,8 @@ pub(crate) trait Policy: Send + Sync + 'static {
         host: Host,
         nonce: Vec<u8>,
     ) -> BoxFuture<'static, Result<Redeemed, NoAnswer>>;
-    /// Ends the token's session.
-    fn end_session(&self, token: String, host: Host) -> BoxFuture<'static, Result<(), NoAnswer>>;
+    /// Ends the token's session; the position in the revocation log from which on that is known.
+    fn end_session(&self, token: String, host: Host) -> BoxFuture<'static, Result<i64, NoAnswer>>;
     /// What is known of the instances now.
     fn presence(&self) -> Presence;
     /// The revocation log after this position; of another instance than `avoided`, if there is one.
@@ -266,7 +266,7 @@ impl Policy for Peers {
         })
     }
 
-    fn end_session(&self, token: String, host: Host) -> BoxFuture<'static, Result<(), NoAnswer>> {
+    fn end_session(&self, token: String, host: Host) -> BoxFuture<'static, Result<i64, NoAnswer>> {
         let peers = self.clone();
         let message = proto::EndSessionRequest { token, host: host.to_string() };
         Box::pin(async move {
@@ -274,8 +274,7 @@ impl Policy for Peers {
                 let message = message.clone();
                 async move { client.end_session(message).await }
             };
-            peers.policy(CallOptions::WRITE, call).await?;
-            Ok(())
+            Ok(peers.policy(CallOptions::WRITE, call).await?.position)
         })
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use evergate_model::Timestamp;
 use evergate_process::Clock;
 use futures_util::StreamExt;
+use tokio::sync::watch;
 
 use super::policy::{LogStep, LogStream, Policy};
 use super::sessions::Sessions;
@@ -19,13 +20,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How far this access point has followed the log, and whether it still hears it.
 #[derive(Debug)]
 pub(crate) struct Log {
-    position: AtomicI64,
+    position: watch::Sender<i64>,
     heard_at: AtomicI64,
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Self { position: AtomicI64::new(0), heard_at: AtomicI64::new(i64::MIN) }
+        Self { position: watch::Sender::new(0), heard_at: AtomicI64::new(i64::MIN) }
     }
 }
 
@@ -33,7 +34,14 @@ impl Log {
     /// The position up to which revocations are known here.
     #[must_use]
     pub(crate) fn position(&self) -> i64 {
-        self.position.load(Ordering::Acquire)
+        *self.position.borrow()
+    }
+
+    /// Waits until revocations are known up to `position`, at most until everyone has heard of them.
+    pub(crate) async fn reach(&self, position: i64) {
+        let mut following = self.position.subscribe();
+        let reached = following.wait_for(|known| *known >= position);
+        _ = tokio::time::timeout(SILENCE, reached).await;
     }
 
     /// Whether the stream has been silent for a second.
@@ -50,7 +58,11 @@ impl Log {
             tracing::info!(session = %revocation.session, "session revoked");
             sessions.end(revocation);
         }
-        self.position.fetch_max(step.position, Ordering::Release);
+        self.position.send_if_modified(|known| {
+            let is_news = step.position > *known;
+            *known = step.position.max(*known);
+            is_news
+        });
         if !step.is_stale {
             self.heard_at.store(now.as_milliseconds(), Ordering::Relaxed);
         }

@@ -8,10 +8,11 @@ use evergate_failover::shell::CallOptions;
 use evergate_failover::{Classify, Reach};
 use evergate_model::Service;
 use evergate_process::link::{Link, LinkError};
+use evergate_wire::page_headers::{BUSY, CLIENT, LOG_POSITION, REQUEST_ID};
 use evergate_wire::peers::Peers;
 use futures_util::future::BoxFuture;
 use http::header::HOST;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -25,8 +26,6 @@ use crate::site::BuiltIn;
 const LONGEST: usize = 64 * 1024;
 /// The longest body that the API takes.
 const LONGEST_API: usize = 1024 * 1024;
-/// Said by an instance that did nothing for want of time: another is asked.
-const BUSY: HeaderName = HeaderName::from_static("x-evergate-busy");
 /// Answers of a known length up to this one are had whole before anything is passed on, so that an
 /// instance which dies within its answer is not noticed either.
 const WHOLE: u64 = 256 * 1024;
@@ -36,6 +35,11 @@ const READ_LIMIT: Duration = Duration::from_secs(5);
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
 /// The same while no instance takes connections: enough to outlive a restart.
 const LIMIT_WHILE_AWAY: Duration = Duration::from_secs(2);
+
+/// With an answer that speaks of sessions that have ended: the position in the revocation log from which
+/// on that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EndedSessions(pub(crate) i64);
 
 /// The instances that make our pages. Tests put one of their own in their place.
 pub(crate) trait Pages: Send + Sync + 'static {
@@ -157,6 +161,10 @@ impl Forwarder {
         let answer = self.pages.send(pages, request).await.map_err(ForwardError::PagesAway)?;
         let (mut head, body) = answer.into_parts();
         head.version = Version::HTTP_11;
+        let position = head.headers.remove(LOG_POSITION);
+        if let Some(position) = position.and_then(|value| value.to_str().ok()?.parse().ok()) {
+            head.extensions.insert(EndedSessions(position));
+        }
         let body = match body {
             PageBody::Whole(bytes) => Body::whole(bytes),
             PageBody::Stream(incoming) => Body::upstream(incoming, None, None, self.settings.answer),
@@ -187,12 +195,11 @@ fn prepare(
     client: std::net::IpAddr,
     id: evergate_model::Id<evergate_model::id::Request>,
 ) {
-    let identity = [("x-evergate-request-id", id.to_string()), ("x-evergate-client", client.to_string())]
-        .map(|(name, value)| {
-            // Both texts are ASCII.
-            let value = HeaderValue::try_from(value).unwrap_or_else(|_| HeaderValue::from_static(""));
-            (HeaderName::from_static(name), value)
-        });
+    let identity = [(REQUEST_ID, id.to_string()), (CLIENT, client.to_string())].map(|(name, value)| {
+        // Both texts are ASCII.
+        let value = HeaderValue::try_from(value).unwrap_or_else(|_| HeaderValue::from_static(""));
+        (name, value)
+    });
     let told = Told { client, authority, identity: &identity, reserved: &[] };
     headers::prepare_page_request(headers, told);
     headers.remove(HOST);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
 use evergate_model::id::{Request, Session};
@@ -34,6 +34,8 @@ pub(crate) struct ToldPolicy {
     pub(crate) audited: Mutex<Vec<Denial>>,
     pub(crate) redeemed: Mutex<Vec<(String, String, Vec<u8>)>>,
     pub(crate) ended: Mutex<Vec<String>>,
+    /// The position that the end of a session gets.
+    pub(crate) ends_at: AtomicI64,
     pub(crate) active: Mutex<Vec<Id<Session>>>,
 }
 
@@ -51,6 +53,7 @@ impl Default for ToldPolicy {
             audited: Mutex::default(),
             redeemed: Mutex::default(),
             ended: Mutex::default(),
+            ends_at: AtomicI64::new(0),
             active: Mutex::default(),
         }
     }
@@ -141,9 +144,10 @@ impl Policy for ToldPolicy {
         })
     }
 
-    fn end_session(&self, token: String, _: Host) -> BoxFuture<'static, Result<(), NoAnswer>> {
+    fn end_session(&self, token: String, _: Host) -> BoxFuture<'static, Result<i64, NoAnswer>> {
         self.ended.lock().unwrap().push(token);
-        Box::pin(async { Ok(()) })
+        let position = self.ends_at.load(Ordering::SeqCst);
+        Box::pin(async move { Ok(position) })
     }
 
     fn presence(&self) -> Presence {

@@ -1,13 +1,22 @@
 //! The way to the sign-in page and back.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::HEXLOWER;
-use evergate_model::Reads;
+use evergate_model::{Reads, Timestamp};
+use futures_util::future::BoxFuture;
+use http::{Request, Response};
 
 use super::client::{Answer, Client, get};
-use super::kit::{AccessPoint, Plan};
+use super::kit::{self, AccessPoint, Plan};
 use super::policy::answer;
 use crate::decide::policy::AnswerVerdict;
+use crate::decide::sessions::Revocation;
+use crate::forward::pages::{PageBody, Pages};
+use crate::site::BuiltIn;
 
 fn signed_out() -> AccessPoint {
     let access_point = Plan::new(&["http://127.0.0.1:9"]).start();
@@ -112,6 +121,49 @@ async fn signing_out_ends_the_session_and_only_by_post_from_here() {
             && out.header("set-cookie").ends_with("Max-Age=0")
     );
     assert_eq!(*access_point.policy.ended.lock().unwrap(), [token]);
+}
+
+/// Pages that say of every request that it ended sessions, at the log's position 7.
+struct SigningOut;
+
+impl Pages for SigningOut {
+    fn send(
+        &self,
+        _: BuiltIn,
+        _: Request<bytes::Bytes>,
+    ) -> BoxFuture<'static, Result<Response<PageBody>, String>> {
+        let page = PageBody::Whole(bytes::Bytes::from_static(b"Signed out"));
+        let answer = Response::builder().header("x-evergate-log-position", "7").body(page);
+        Box::pin(async move { answer.map_err(|error| error.to_string()) })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_told_to_have_signed_out_has_here_too() {
+    let mut plan = Plan::new(&["http://127.0.0.1:9"]);
+    plan.pages = Arc::new(SigningOut);
+    let access_point = plan.start();
+    access_point.policy.ends_at.store(8, Ordering::SeqCst);
+    let posted = |path: &str, host: &str, lines: &str| {
+        format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n{lines}\r\n")
+    };
+    let cookie = access_point.cookie(2);
+    for (session, position, request) in [
+        (1, 7, posted("/sign-out", "portal.example.com", "")),
+        (2, 8, posted("/.evergate/sign-out", "wiki.example.com", &cookie)),
+    ] {
+        let life = access_point.shared.decider.sessions.life(kit::session(session));
+        let mut client = Client::connect(access_point.address).await;
+        let mut asking = Box::pin(client.ask(&request));
+        // Less than the second after which it is answered anyway.
+        assert!(tokio::time::timeout(Duration::from_millis(300), &mut asking).await.is_err());
+        access_point.policy.log.send_modify(|step| {
+            step.position = position;
+            step.revocations = vec![Revocation { session: kit::session(session), forget_at: Timestamp::MAX }];
+        });
+        let told = asking.await;
+        assert!(life.has_ended() && told.all("x-evergate-log-position").is_empty());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

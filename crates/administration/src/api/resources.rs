@@ -94,7 +94,7 @@ async fn put(Path(name): Path<String>, call: Call) -> Result<Answer, Stop> {
     let how = How { draft, comment, base };
     change_as(&call, how, &format!("resource {name}"), move |configuration| {
         if keep && configuration.resources.get(&name).is_some_and(|there| *there != resource) {
-            return Err(Failure::Conflict(format!("there is another resource `{name}` already")));
+            return Err(Failure::Kept(format!("resource `{name}`")));
         }
         configuration.resources.insert(name, resource);
         Ok(())

@@ -149,14 +149,13 @@ impl<'a> Once<'a> {
     async fn reserve(&self, tx: &mut Tx, client: IpAddr) -> Result<Reservation, Failure> {
         let (key, now) = (self.key("reserved"), self.office.now());
         if let Some(key) = &key
-            && let Some(is_everywhere) = effects::find::<bool>(tx, key, FINGERPRINT).await?
+            && let Some(counted) = effects::find(tx, key, FINGERPRINT).await?
         {
-            let counted = if is_everywhere { Counted::Everywhere } else { Counted::Here };
             return Ok(Reservation::Reserved(counted));
         }
         let reservation = count(tx, now, self.name, client).await?;
         if let (Some(key), Reservation::Reserved(counted)) = (&key, reservation) {
-            effects::remember(tx, key, FINGERPRINT, &(counted == Counted::Everywhere), now).await?;
+            effects::remember(tx, key, FINGERPRINT, &counted, now).await?;
         }
         Ok(reservation)
     }

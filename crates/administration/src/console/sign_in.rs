@@ -10,6 +10,7 @@ use evergate_model::{Secret, Service};
 use evergate_pages::console::ConsoleSignIn;
 use evergate_pages::{Message, Notice};
 use evergate_process::Peer;
+use evergate_wire::page_headers::{CLIENT, REQUEST_ID};
 use serde::Deserialize;
 
 use super::answer;
@@ -112,7 +113,7 @@ fn form_token(nonce: &str) -> String {
 fn client(extensions: &Extensions, headers: &HeaderMap) -> IpAddr {
     let direct = extensions.get::<DirectClient>().map(|client| client.0);
     let is_forwarded = extensions.get::<Peer>().is_some_and(|peer| peer.service == Service::AccessPoint);
-    let said = headers.get("x-evergate-client").filter(|_| is_forwarded);
+    let said = headers.get(CLIENT).filter(|_| is_forwarded);
     let said = said.and_then(|value| value.to_str().ok()?.parse().ok());
     direct.or(said).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
@@ -121,6 +122,6 @@ fn client(extensions: &Extensions, headers: &HeaderMap) -> IpAddr {
 /// connected directly repeats nothing.
 fn request_id(extensions: &Extensions, headers: &HeaderMap) -> Option<String> {
     let is_forwarded = extensions.get::<Peer>().is_some_and(|peer| peer.service == Service::AccessPoint);
-    let id = headers.get("x-evergate-request-id").filter(|_| is_forwarded)?.to_str().ok()?;
+    let id = headers.get(REQUEST_ID).filter(|_| is_forwarded)?.to_str().ok()?;
     Some(id.to_owned())
 }

@@ -56,15 +56,16 @@ async fn end(visit: &Visit, body: &[u8]) -> Result<Response, Error> {
     let (form, effect) = own_form(visit, &entered.signed, body)?;
     let (portal, token) = (&visit.settings.portal, &entered.signed.token);
     let key = effect.of_part("revoke");
+    let ended = || answer::redirect("/account/sessions?done=ended");
     if form.get("end") == "others" {
-        visit.site.neighbours.revoke_session(key, portal, token, None).await?;
-        return Ok(answer::redirect("/account/sessions?done=ended"));
+        let position = visit.site.neighbours.revoke_session(key, portal, token, None).await?;
+        return Ok(answer::after_ending(ended(), position));
     }
     let session = form.get("end").parse().map_err(|_| Error::Malformed("There is no such session."))?;
     if session == entered.signed.facts.session {
-        visit.site.neighbours.end_session(portal, token).await?;
-        return Ok(signed_out());
+        let position = visit.site.neighbours.end_session(portal, token).await?;
+        return Ok(answer::after_ending(signed_out(), position));
     }
-    visit.site.neighbours.revoke_session(key, portal, token, Some(session)).await?;
-    Ok(answer::redirect("/account/sessions?done=ended"))
+    let position = visit.site.neighbours.revoke_session(key, portal, token, Some(session)).await?;
+    Ok(answer::after_ending(ended(), position))
 }

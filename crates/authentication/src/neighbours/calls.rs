@@ -123,12 +123,9 @@ impl Neighbours for Calls {
         Box::pin(async move { Ok(call!(self, policy, WRITE, create_hand_over(request))?.hand_over) })
     }
 
-    fn end_session(&self, host: &Host, session: &str) -> Answer<'_, ()> {
+    fn end_session(&self, host: &Host, session: &str) -> Answer<'_, i64> {
         let request = proto::EndSessionRequest { token: session.to_owned(), host: host.to_string() };
-        Box::pin(async move {
-            call!(self, policy, WRITE, end_session(request))?;
-            Ok(())
-        })
+        Box::pin(async move { Ok(call!(self, policy, WRITE, end_session(request))?.position) })
     }
 
     fn list_sessions(&self, host: &Host, session: &str) -> Answer<'_, Vec<SessionSummary>> {
@@ -149,7 +146,7 @@ impl Neighbours for Calls {
         host: &Host,
         own: &str,
         session: Option<Id<Session>>,
-    ) -> Answer<'_, ()> {
+    ) -> Answer<'_, i64> {
         let request = proto::RevokeSessionsRequest {
             effect_key: effect.into(),
             token: own.to_owned(),
@@ -157,10 +154,7 @@ impl Neighbours for Calls {
             session: session.map_or_else(String::new, |session| session.to_string()),
             ..Default::default()
         };
-        Box::pin(async move {
-            call!(self, policy, WRITE, revoke_sessions(request))?;
-            Ok(())
-        })
+        Box::pin(async move { Ok(call!(self, policy, WRITE, revoke_sessions(request))?.position) })
     }
 
     fn reachable<'a>(

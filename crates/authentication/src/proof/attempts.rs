@@ -53,15 +53,14 @@ impl<'a> Check<'a> {
     /// Counts the attempt, once however often its request arrives.
     pub(super) async fn reserve(&self, tx: &mut Tx, limits: Limits) -> Result<Place, Error> {
         let key = self.attempt.effect.text_of_part(&format!("{}/reserved", self.what));
-        if let Some(is_everywhere) = effects::find::<bool>(tx, &key, FINGERPRINT).await? {
-            return Ok(Place::Again(if is_everywhere { Counted::Everywhere } else { Counted::Here }));
+        if let Some(counted) = effects::find(tx, &key, FINGERPRINT).await? {
+            return Ok(Place::Again(counted));
         }
         let now = self.attempt.visit.now;
         match attempts::reserve(tx, now, &self.counted_as, self.address, limits).await? {
             Reservation::Refused { until } => Ok(Place::Refused(Judgement::Paused { until })),
             Reservation::Reserved(counted) => {
-                let is_everywhere = counted == Counted::Everywhere;
-                effects::remember(tx, &key, FINGERPRINT, &is_everywhere, now).await?;
+                effects::remember(tx, &key, FINGERPRINT, &counted, now).await?;
                 Ok(Place::First(counted))
             }
         }

@@ -180,11 +180,11 @@ impl Neighbours for Fake {
         now(Ok(id))
     }
 
-    fn end_session(&self, _: &Host, token: &str) -> Answer<'_, ()> {
+    fn end_session(&self, _: &Host, token: &str) -> Answer<'_, i64> {
         if let Ok(session) = self.session(token) {
             self.state.lock().unwrap().sessions.remove(&session.session);
         }
-        now(Ok(()))
+        now(Ok(1))
     }
 
     fn list_sessions(&self, _: &Host, token: &str) -> Answer<'_, Vec<SessionSummary>> {
@@ -210,9 +210,9 @@ impl Neighbours for Fake {
         _: &Host,
         token: &str,
         session: Option<Id<Session>>,
-    ) -> Answer<'_, ()> {
+    ) -> Answer<'_, i64> {
         if !self.state.lock().unwrap().revoked.insert(effect) {
-            return now(Ok(()));
+            return now(Ok(2));
         }
         let own = match self.session(token) {
             Ok(own) => own,
@@ -221,7 +221,7 @@ impl Neighbours for Fake {
         let is_other = |facts: &SessionFacts| facts.user == own.user && facts.session != own.session;
         let is_meant = |facts: &SessionFacts| session.is_none_or(|session| session == facts.session);
         self.state.lock().unwrap().sessions.retain(|_, facts| !(is_other(facts) && is_meant(facts)));
-        now(Ok(()))
+        now(Ok(2))
     }
 
     fn reachable<'a>(

@@ -157,14 +157,10 @@ pub(super) async fn resource(arguments: &ResourceArguments) -> anyhow::Result<()
 /// A resource that is in the way can be replaced.
 fn explained(error: ApiError) -> anyhow::Error {
     match &error {
-        ApiError::Refused { status: StatusCode::CONFLICT, message, .. }
-            if message.contains("another resource") =>
-        {
-            hinted(
-                error.to_string(),
-                "see it with `evergate resource show NAME`; put this one in its place with --replace",
-            )
-        }
+        ApiError::Refused { status: StatusCode::PRECONDITION_FAILED, .. } => hinted(
+            error.to_string(),
+            "see it with `evergate resource show NAME`; put this one in its place with --replace",
+        ),
         _ => error.into(),
     }
 }

@@ -4,8 +4,8 @@
 //! **Not here:** what an instance does; how processes are started and ended (the `process` crate
 //! and `evergate up`); the words of the command line.
 //!
-//! **Begin at** [`network::Network`] (the one file of the topology), then [`render::render`] and [`plan::Plan`], or
-//! [`drill::run`].
+//! **Begin at** [`network::Network`] (the one file of the topology), then [`render::render`], [`plan::Plan`] and
+//! [`swarm::Swarm`], or [`drill::run`].
 
 pub mod api_client;
 pub mod drill;
@@ -14,3 +14,4 @@ pub mod network;
 pub mod plan;
 pub mod render;
 pub mod running;
+pub mod swarm;

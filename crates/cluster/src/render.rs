@@ -38,6 +38,8 @@ pub const CONSOLE: u16 = 8304;
 pub const DATABASE: &str = "database";
 /// The label of a service that tells one definition from the next.
 pub const DEFINITION: &str = "evergate.definition";
+/// The label of a service that says which of the five it runs.
+pub const SERVICE: &str = "evergate.service";
 
 const INTERNAL: &str = "internal";
 const EDGE: &str = "edge";
@@ -94,6 +96,16 @@ pub struct ComposeFile {
     pub text: String,
     /// Its services, by name.
     pub services: BTreeMap<String, Rendered>,
+    /// The file with one service alone, by its name.
+    alone: BTreeMap<String, String>,
+}
+
+impl ComposeFile {
+    /// The same file with one of its services alone: deployed, it changes nothing else.
+    #[must_use]
+    pub fn alone(&self, name: &str) -> Option<&str> {
+        self.alone.get(name).map(String::as_str)
+    }
 }
 
 /// The label by which a node is the one of an instance.
@@ -128,7 +140,7 @@ pub fn render(network: &Network, inputs: &Inputs) -> Result<ComposeFile, RenderE
     }
     let mut services = BTreeMap::new();
     for planned in instances {
-        let definition = define(&mut file, planned.name.as_str());
+        let definition = define(&mut file, planned.name.as_str(), Some(planned.service));
         let secret = inputs.bootstraps.get(&planned.name).cloned();
         let rendered = Rendered {
             service: Some(planned.service),
@@ -147,13 +159,14 @@ pub fn render(network: &Network, inputs: &Inputs) -> Result<ComposeFile, RenderE
             node: node.clone(),
             secrets: inputs.database_password.iter().cloned().collect(),
             ports: BTreeSet::new(),
-            definition: define(&mut file, DATABASE),
+            definition: define(&mut file, DATABASE, None),
         };
         services.insert(DATABASE.to_owned(), rendered);
     }
     let mut text = layout.introduction(network, &services);
     file.write(0, &mut text);
-    Ok(ComposeFile { text, services })
+    let alone = services.keys().map(|name| (name.clone(), file.alone("services", name))).collect();
+    Ok(ComposeFile { text, services, alone })
 }
 
 fn image(network: &Network, inputs: &Inputs, planned: &Planned) -> String {
@@ -206,8 +219,8 @@ fn head(
     ]))
 }
 
-/// Writes the definition's label into a service.
-fn define(file: &mut Yaml, name: &str) -> String {
+/// Writes into a service the labels of its definition and of what it runs.
+fn define(file: &mut Yaml, name: &str, runs: Option<Service>) -> String {
     let Some(service) = file.below("services").and_then(|services| services.below(name)) else {
         return String::new();
     };
@@ -216,6 +229,9 @@ fn define(file: &mut Yaml, name: &str) -> String {
     let definition = format!("{:016x}", digest(&written));
     if let Some(labels) = service.below("deploy").and_then(|deploy| deploy.below("labels")) {
         labels.put(DEFINITION, &definition);
+        if let Some(runs) = runs {
+            labels.put(SERVICE, runs.as_str());
+        }
     }
     definition
 }

@@ -3,6 +3,7 @@
 mod api_token;
 mod audit;
 mod bootstrap;
+mod cluster;
 mod config;
 mod database;
 pub(crate) mod drill;
@@ -47,6 +48,8 @@ pub enum OperatorCommand {
     Audit(audit::AuditArguments),
     /// Check the database of the local installation, or bring it up to this program
     Database(database::DatabaseArguments),
+    /// Run the installation on a Docker Swarm
+    Cluster(cluster::ClusterArguments),
     /// Kill or stop the instance that serves, under load, and count what that costs
     Drill(drill::DrillArguments),
 }
@@ -70,6 +73,7 @@ pub async fn run(command: OperatorCommand) -> anyhow::Result<()> {
         OperatorCommand::Bootstrap(arguments) => bootstrap::bootstrap(&arguments).await,
         OperatorCommand::Audit(arguments) => audit::audit(&arguments).await,
         OperatorCommand::Database(arguments) => database::database(&arguments).await,
+        OperatorCommand::Cluster(arguments) => cluster::cluster(&arguments).await,
         OperatorCommand::Drill(arguments) => drill::drill(&arguments).await,
     }
 }

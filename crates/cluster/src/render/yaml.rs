@@ -81,6 +81,17 @@ impl Yaml {
         }
     }
 
+    /// As text, with one entry of a section alone.
+    pub(super) fn alone(&self, section: &str, key: &str) -> String {
+        let mut file = self.clone();
+        if let Some(Self::Mapping(entries)) = file.below(section) {
+            entries.retain(|entry| entry.key == key);
+        }
+        let mut text = String::new();
+        file.write(0, &mut text);
+        text
+    }
+
     /// Merges what a person wrote: mappings are merged, lists become longer, everything else is replaced.
     pub(super) fn merge(&mut self, tree: &Tree) {
         match (self, &tree.value) {

@@ -11,6 +11,8 @@ use super::super::tree::Placed;
 const LONGEST_TOGETHER: usize = 48;
 /// What the rendered file calls its PostgreSQL.
 pub(in super::super) const DATABASE: &str = "database";
+/// The label `evergate.STACK.node` says which node a machine is.
+const NODE: &str = "node";
 /// Longer references are refused.
 const LONGEST_IMAGE: usize = 255;
 
@@ -25,6 +27,8 @@ pub(super) fn instance(text: &Placed<String>, stack: &str, problems: &mut Vec<Pr
     let name = name(text, "instance", problems)?;
     let problem = if name.as_str() == DATABASE {
         Some(format!("`{DATABASE}` is the name of the managed PostgreSQL, not of an instance"))
+    } else if name.as_str() == NODE {
+        Some(format!("`{NODE}` is the label that says which node a machine is, not the name of an instance"))
     } else if stack.len() + text.value.len() > LONGEST_TOGETHER {
         Some(format!(
             "stack `{stack}` and instance `{name}` are longer than {LONGEST_TOGETHER} characters together"

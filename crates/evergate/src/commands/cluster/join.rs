@@ -1,0 +1,79 @@
+//! `evergate cluster join`: this machine becomes one of a swarm.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use evergate_cluster::swarm::{Engine, JoinLine, Membership};
+use evergate_model::Secret;
+use serde_json::json;
+
+use super::{Common, consent, tell};
+use crate::failure::hinted;
+
+const ABOUT: &str = "Let this machine join a swarm
+
+It tells what that stops and loses, and asks. Joined, the machine runs nothing of the installation until it is
+accepted on a manager.";
+
+const EXAMPLE: &str = "Example:\n  evergate cluster join 10.0.0.11:2377 --token-file join.token";
+
+/// The arguments of `evergate cluster join`.
+#[derive(Debug, Args)]
+#[command(long_about = ABOUT, after_help = EXAMPLE)]
+pub(super) struct JoinArguments {
+    /// A manager of the swarm
+    #[arg(value_name = "HOST:PORT")]
+    manager: String,
+    /// The file with the token that `join-token` printed
+    #[arg(long, value_name = "FILE")]
+    token_file: PathBuf,
+    /// The address by which the others reach this machine, if it has several
+    #[arg(long, value_name = "ADDRESS")]
+    address: Option<String>,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(super) async fn join(arguments: &JoinArguments, common: &Common) -> anyhow::Result<()> {
+    let token = std::fs::read_to_string(&arguments.token_file);
+    let token = token.with_context(|| format!("cannot read `{}`", arguments.token_file.display()))?;
+    let token = Secret::new(token.trim().to_owned());
+    let engine = common.engine().await?;
+    match engine.membership().await? {
+        Membership::None => {}
+        Membership::Member { managers, .. } if managers.contains(&arguments.manager) => {
+            return report(&engine, common, false).await;
+        }
+        Membership::Member { managers, .. } => {
+            let text = format!("this machine is in the swarm of {} already", managers.join(", "));
+            let hint = "leaving it stops everything that it runs here; if that is meant: docker swarm leave";
+            return Err(hinted(text, hint));
+        }
+    }
+    tell("Containers that run here by themselves stay as they are; no volume is touched.");
+    tell("An installation that runs here under `evergate up` stays one of its own: its data are not moved.");
+    consent(arguments.yes, &format!("let this machine join the swarm of {}", arguments.manager))?;
+    let line = JoinLine { token, manager: arguments.manager.clone() };
+    engine.join(&line, arguments.address.as_deref()).await.with_context(|| {
+        let hint = "the ports 2377 (tcp), 7946 (tcp, udp) and 4789 (udp) must be open between the machines";
+        crate::failure::Hinted {
+            text: format!("cannot join the swarm of {}", arguments.manager),
+            hint: hint.to_owned(),
+        }
+    })?;
+    report(&engine, common, true).await
+}
+
+async fn report(engine: &Engine, common: &Common, has_joined: bool) -> anyhow::Result<()> {
+    let Membership::Member { id, address, .. } = engine.membership().await? else {
+        anyhow::bail!("the engine is in no swarm: the manager did not take it in");
+    };
+    let told = json!({ "joined": has_joined, "id": id, "address": address });
+    let what = if has_joined { "joined" } else { "nothing to change: this machine is in that swarm" };
+    let text = format!(
+        "{what}; on a manager:\n  evergate cluster accept NODE --id {id}\nThis machine is at {address}."
+    );
+    common.target.done(&told, &text)
+}

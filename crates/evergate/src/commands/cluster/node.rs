@@ -1,0 +1,123 @@
+//! `evergate cluster accept` and `leave`: which machine is which node of network.yml.
+
+use clap::Args;
+use evergate_cluster::swarm::SwarmNode;
+use evergate_model::Name;
+use serde_json::json;
+
+use super::swarm::unknown;
+use super::{Common, consent, tell};
+use crate::failure::{Usage, hinted};
+
+const ABOUT: &str = "Bind the name of a node in network.yml to a machine of the swarm
+
+The machine is named by the id that `evergate cluster join` reported on it. A host name proves nothing: whoever has the
+join token can choose one. Once bound, a name stays with that id; another machine is refused until the first one was
+taken out with `evergate cluster leave`.";
+
+/// The arguments of `evergate cluster accept`.
+#[derive(Debug, Args)]
+#[command(long_about = ABOUT, after_help = "Example:\n  evergate cluster accept node-b --id 7j3b0rq2mkxw")]
+pub(super) struct AcceptArguments {
+    /// The node of network.yml
+    node: Name,
+    /// The machine's id in the swarm, or how it begins; without it, those that can be accepted are shown
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+}
+
+/// The arguments of `evergate cluster leave`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  evergate cluster leave node-b")]
+pub(super) struct LeaveArguments {
+    /// The node of network.yml
+    node: Name,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(super) async fn accept(arguments: &AcceptArguments, common: &Common) -> anyhow::Result<()> {
+    let network = common.network()?;
+    let (name, swarm) = (&arguments.node, common.swarm(&network).await?);
+    let planned = network.nodes().get(name).ok_or_else(|| unknown(&network, name))?;
+    let nodes = swarm.nodes().await?;
+    let Some(id) = &arguments.id else {
+        return Err(Usage(format!("say which machine is `{name}`: --id ID\n{}", candidates(&nodes))).into());
+    };
+    let node = by_id(&nodes, id)?;
+    let is_new = swarm.accept(name, &node.id).await?;
+    if node.address != planned.address {
+        let (seen, written) = (&node.address, &planned.address);
+        tell(&format!("warning: the swarm sees this machine at {seen}, and network.yml says {written}"));
+    }
+    let told = json!({ "accepted": is_new, "node": name, "id": node.id, "address": node.address });
+    let text = match is_new {
+        true => format!("accepted Docker node {} at {} as node `{name}`", node.id, node.address),
+        false => format!("nothing to change: Docker node {} is node `{name}`", node.id),
+    };
+    common.target.done(&told, &text)
+}
+
+/// The one whose id begins so.
+fn by_id<'a>(nodes: &'a [SwarmNode], id: &str) -> anyhow::Result<&'a SwarmNode> {
+    let mut found = nodes.iter().filter(|node| !id.is_empty() && node.id.starts_with(id));
+    match (found.next(), found.next()) {
+        (Some(node), None) => Ok(node),
+        (None, _) => {
+            Err(Usage(format!("no node of the swarm has the id `{id}`\n{}", candidates(nodes))).into())
+        }
+        (Some(_), Some(_)) => Err(Usage(format!("several nodes have ids that begin with `{id}`")).into()),
+    }
+}
+
+/// Those that have no name yet.
+fn candidates(nodes: &[SwarmNode]) -> String {
+    let line =
+        |node: &SwarmNode| format!("  {} at {}, calls itself `{}`", node.id, node.address, node.host_name);
+    let lines: Vec<String> = nodes.iter().filter(|node| node.name.is_none()).map(line).collect();
+    match lines.is_empty() {
+        true => "every machine of the swarm is accepted".to_owned(),
+        false => format!("not accepted yet:\n{}", lines.join("\n")),
+    }
+}
+
+pub(super) async fn leave(arguments: &LeaveArguments, common: &Common) -> anyhow::Result<()> {
+    let network = common.network()?;
+    let (name, swarm) = (&arguments.node, common.swarm(&network).await?);
+    let nodes = swarm.nodes().await?;
+    let Some(node) = nodes.iter().find(|node| node.name.as_deref() == Some(name.as_str())) else {
+        let told = json!({ "left": false, "node": name });
+        return common
+            .target
+            .done(&told, &format!("nothing to change: no machine is accepted as node `{name}`"));
+    };
+    let runs: Vec<String> =
+        swarm.state().await?.labels.into_iter().filter(|(of, _)| of == name).map(|(_, of)| of).collect();
+    if node.is_ready && !runs.is_empty() {
+        let text = format!("node `{name}` runs {}", runs.join(", "));
+        return Err(hinted(text, "move them in network.yml, and deploy, first"));
+    }
+    if node.is_manager {
+        let text = format!("node `{name}` is a manager of the swarm");
+        return Err(hinted(
+            text,
+            format!("make it a worker first, if enough managers are left: docker node demote {}", node.id),
+        ));
+    }
+    tell("Whatever else the swarm runs on this machine is stopped there, too.");
+    consent(arguments.yes, &format!("take Docker node {} out of the swarm", node.id))?;
+    if node.is_ready {
+        tell(&format!("draining node `{name}`"));
+        swarm.drain(&node.id).await?;
+        swarm.until_drained(&node.id).await?;
+    }
+    let labels = swarm.unlabel(node).await?;
+    swarm.expel(&node.id).await?;
+    let told = json!({ "left": true, "node": name, "id": node.id, "labels": labels });
+    let text = format!(
+        "took Docker node {} out of the swarm; on that machine: docker swarm leave\nIts volumes are still there.",
+        node.id
+    );
+    common.target.done(&told, &text)
+}

@@ -58,6 +58,8 @@ fn resource(host: &str) -> Resource {
 fn wanted(directory: &Path) -> SetUp {
     SetUp {
         directory: directory.to_owned(),
+        database: setup::sqlite_url(directory),
+        node: None,
         topology: topology(20_000),
         listeners: BTreeMap::from([(
             name("administration1"),
@@ -71,7 +73,7 @@ fn wanted(directory: &Path) -> SetUp {
 }
 
 async fn open(directory: &Path) -> Store {
-    Store::open(&setup::database_url(directory), Settings::default()).await.unwrap()
+    Store::open(setup::sqlite_url(directory).expose(), Settings::default()).await.unwrap()
 }
 
 #[tokio::test]

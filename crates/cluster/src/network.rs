@@ -62,6 +62,8 @@ pub struct Planned {
     pub listen: Vec<Listen>,
     /// The port of its node where its callers reach it, if other machines do; access points have none.
     pub port: Option<u16>,
+    /// The port where it says how it is, on a machine without containers.
+    pub operations: u16,
     /// Its own image, where it runs in a container.
     pub image: Option<String>,
     /// What its container may use.

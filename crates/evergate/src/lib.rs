@@ -12,6 +12,7 @@ pub mod commands;
 pub mod demo;
 pub mod demo_application;
 pub mod failure;
+mod joining;
 pub mod logs;
 pub mod mail;
 pub mod output;

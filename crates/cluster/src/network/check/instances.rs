@@ -37,6 +37,7 @@ fn instance(
         priority: entry.priority,
         listen: entry.listen.iter().map(|listen| listen.value).collect(),
         port: None,
+        operations: 0,
         image: entry.image.as_ref().map(|image| image.value.clone()),
         limits: entry.limits.or(file.limits),
     };

@@ -14,13 +14,15 @@ mod reconcile;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use evergate_model::configuration::Resource;
 use evergate_model::{Host, Instance, Name, Secret, Timestamp, Topology};
 use evergate_process::Clock;
 use evergate_process::bootstrap::ListenerSource;
-use evergate_store::{Settings, Store, configurations, installation};
+use evergate_store::{Settings, Store, StoreError, configurations, installation};
+use tokio::time::Instant;
 
 use crate::vault::Vault;
 
@@ -28,6 +30,10 @@ pub use demo::DemoUser;
 pub(crate) use demo::EMAIL as DEMO_EMAIL;
 pub(crate) use files::new_password;
 pub use files::{ADMINISTRATOR, API_TOKEN_FILE, DEMO_FILE, LOCAL_CA_FILE, PASSWORD_FILE, WRAPPING_KEY_FILE};
+
+/// So long a database that is not there yet is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// What the installation should be.
 #[derive(Debug, Clone)]
@@ -117,12 +123,34 @@ pub async fn latest_snapshot(directory: &Path, audience: evergate_model::Service
 /// resource does not hold together with the configuration; nothing is damaged then.
 pub async fn set_up(wanted: &SetUp, clock: &Clock) -> anyhow::Result<Installation> {
     let settings = Settings { create: true, ..Settings::default() };
-    let store = Store::open(wanted.database.expose(), settings).await.with_context(|| {
+    let store = open_patiently(wanted.database.expose(), settings).await.with_context(|| {
         format!("cannot open the database of the installation in `{}`", wanted.directory.display())
     })?;
     let outcome = write(wanted, &store, clock.now()).await;
     store.close().await;
     outcome
+}
+
+/// Opens the database; where all machines have just been switched on, its own may take longer.
+async fn open_patiently(url: &str, settings: Settings) -> Result<Store, StoreError> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut was_told = false;
+    loop {
+        match Store::open(url, settings.clone()).await {
+            Err(error) if error.is_too_early() && Instant::now() < deadline => {
+                if !std::mem::replace(&mut was_told, true) {
+                    let seconds = PATIENCE.as_secs();
+                    tracing::warn!(
+                        error = crate::failure::chain(&error),
+                        seconds,
+                        "waiting for the database"
+                    );
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 async fn write(wanted: &SetUp, store: &Store, now: Timestamp) -> anyhow::Result<Installation> {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use evergate_harness::Answer;
 use evergate_harness::application::Application;
+use evergate_harness::client::LOOPBACK;
 use evergate_harness::load::{Connections, Load, Plan, Report};
 use evergate_harness::processes;
 use evergate_harness::scene::{Cache, Hung, Scene};
@@ -48,12 +49,13 @@ async fn main() -> Result<()> {
     for setting in Setting::ALL {
         for fault in [Fault::Killed, Fault::Hung] {
             let [mut first, second] = [Application::start().await?, Application::start().await?];
-            let proxy = Proxy::start(setting, [first.port(), second.port()]).await?;
+            let proxy = Proxy::start(setting, [first.address().port(), second.address().port()]).await?;
             let url = format!("https://localhost:{}/", proxy.port());
             let make =
                 move |_: u64| Request::builder().uri(&url).body(Default::default()).expect("constants");
             let judge = |answer: &Answer| (!is_good(answer)).then(|| answer.status.to_string());
             let plan = Plan {
+                door: LOOPBACK,
                 rate: RATE,
                 connections: Connections::Kept,
                 make: Arc::new(make),

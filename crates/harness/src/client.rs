@@ -1,7 +1,7 @@
 //! A plain HTTP client: every cookie kept for its host, no redirect followed unasked, nothing ever retried.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -17,12 +17,16 @@ use tokio_rustls::client::TlsStream;
 use crate::markup;
 use crate::trust::{Protocol, connector};
 
+/// This machine.
+pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 /// A browser without a window: cookies per host, one connection for each request.
 pub struct Client {
     local_ca: PathBuf,
     connector: TlsConnector,
     protocol: Protocol,
     through: Option<u16>,
+    door: IpAddr,
     cookies: BTreeMap<String, BTreeMap<String, String>>,
     extra: Vec<(String, String)>,
 }
@@ -124,10 +128,18 @@ impl Client {
     pub fn speaking(local_ca: &Path, protocol: Protocol) -> Result<Self> {
         let connector = connector(local_ca, protocol)?;
         let (cookies, extra) = (BTreeMap::new(), Vec::new());
-        Ok(Self { local_ca: local_ca.to_owned(), connector, protocol, through: None, cookies, extra })
+        let (local_ca, door) = (local_ca.to_owned(), LOOPBACK);
+        Ok(Self { local_ca, connector, protocol, through: None, door, cookies, extra })
     }
 
-    /// Connects to that port on the loopback address, whatever the address asked for says.
+    /// Connects to that machine, whatever the host asked for is called; else to this one.
+    #[must_use]
+    pub const fn by(mut self, door: IpAddr) -> Self {
+        self.door = door;
+        self
+    }
+
+    /// Connects to that port, whatever the address asked for says.
     #[must_use]
     pub fn through(mut self, port: u16) -> Self {
         self.through = Some(port);
@@ -149,6 +161,7 @@ impl Client {
         let mut twin = Self::speaking(&self.local_ca, self.protocol)?;
         twin.cookies = self.cookies.clone();
         twin.extra = self.extra.clone();
+        twin.door = self.door;
         Ok(twin)
     }
 
@@ -243,7 +256,7 @@ impl Client {
     /// # Errors
     /// When it does not come about.
     pub async fn connect(&self, url: &Uri) -> Result<TlsStream<TcpStream>> {
-        connect(&self.connector, url, self.through).await
+        connect(&self.connector, url, self.door, self.through).await
     }
 
     fn keep(&mut self, host: &str, line: &str) {
@@ -260,15 +273,16 @@ impl Client {
     }
 }
 
-/// A TLS connection to where `url` is: always on the loopback address.
+/// A TLS connection to the port of `url`, on that machine.
 pub(crate) async fn connect(
     connector: &TlsConnector,
     url: &Uri,
+    door: IpAddr,
     through: Option<u16>,
 ) -> Result<TlsStream<TcpStream>> {
     let host = url.host().context("an address without a host")?.to_owned();
     let port = through.or(url.port_u16()).unwrap_or(443);
-    let stream = TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+    let stream = TcpStream::connect(SocketAddr::new(door, port))
         .await
         .with_context(|| format!("cannot connect to port {port}"))?;
     stream.set_nodelay(true)?;

@@ -1,6 +1,7 @@
 //! Requests at a steady rate, whether or not earlier ones were answered (an open loop), each sent once and never again.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -50,6 +51,8 @@ pub struct Plan {
     pub rate: u32,
     /// On which connections.
     pub connections: Connections,
+    /// To which machine, whatever the hosts are called.
+    pub door: IpAddr,
     /// The requests.
     pub make: Arc<Make>,
     /// What counts as lost.
@@ -228,7 +231,7 @@ async fn exchange(shared: &Shared, number: u64) -> Result<Answer> {
     let mut sender = match idle {
         Some(sender) => sender,
         None => {
-            let stream = connect(&shared.connector, &url, None).await?;
+            let stream = connect(&shared.connector, &url, shared.plan.door, None).await?;
             let (sender, connection) = handshake(TokioIo::new(stream)).await.context("no HTTP connection")?;
             tokio::spawn(connection);
             sender

@@ -77,7 +77,7 @@ impl Scene {
         make: Arc<Make>,
         judge: Arc<Judge>,
     ) -> Result<Part> {
-        let plan = Plan { rate: rate.max(1), connections, make, judge };
+        let plan = Plan { rate: rate.max(1), connections, door: self.installation.door(), make, judge };
         Ok(Part { name, limit, load: Load::start(&self.installation.read()?.local_ca, plan)? })
     }
 

@@ -11,6 +11,7 @@ pub mod application;
 pub mod browser;
 pub mod client;
 pub mod codes;
+pub mod hosts;
 pub mod installation;
 pub mod load;
 pub mod markup;

@@ -12,6 +12,7 @@ pub mod browser;
 pub mod client;
 pub mod codes;
 pub mod database;
+pub mod hosts;
 pub mod installation;
 pub mod load;
 pub mod machines;

@@ -45,7 +45,7 @@ pub(super) fn topology(network: &Network, ports: &Ports) -> Topology {
 /// Where browsers and API clients reach the instances that they reach.
 pub(super) fn listeners(network: &Network, ports: &Ports) -> BTreeMap<Name, Vec<ListenerSource>> {
     let of = |planned: &Planned| {
-        let own = ListenerSource::Address { address: loopback(ports.own(&planned.name)?).to_string() };
+        let own = ListenerSource::address(loopback(ports.own(&planned.name)?).to_string());
         let shared = ListenerSource::Inherited { inherited: InheritedAt::Stdin };
         let sources = match planned.service {
             Service::AccessPoint => {
@@ -60,7 +60,9 @@ pub(super) fn listeners(network: &Network, ports: &Ports) -> BTreeMap<Name, Vec<
 
 fn further(listen: &Listen) -> ListenerSource {
     let host = if listen.all_interfaces { "[::]" } else { "127.0.0.1" };
-    ListenerSource::Address { address: format!("{host}:{}", listen.port) }
+    let proxy_protocol_from =
+        listen.proxy_protocol.as_ref().map(|proxy| proxy.from.clone()).unwrap_or_default();
+    ListenerSource::Address { address: format!("{host}:{}", listen.port), proxy_protocol_from }
 }
 
 #[cfg(test)]

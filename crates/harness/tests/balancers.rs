@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use evergate_harness::balancer::{Balancer, shown};
 use evergate_harness::load::{Connections, Load, Plan};
+use evergate_harness::namespace::{BlackHole, Dropped, apart};
 use evergate_harness::scene::{Cache, Hung, Scene};
 use evergate_harness::serving::{calls, more};
 use evergate_harness::{Answer, Installation, ports, until};
@@ -27,6 +28,7 @@ enum Kind {
 /// An installation by the page's network file, and a balancer before it.
 struct Place {
     kind: Kind,
+    access_points: [u16; 2],
     scene: Scene,
     balancer: Balancer,
 }
@@ -47,13 +49,14 @@ impl Place {
         let file = installation.scratch().join("network.yml");
         std::fs::write(&file, network)?;
         installation.also(&["--network", &file.display().to_string()]);
+        installation.use_a_copy()?;
         let scene = Scene::before(installation, Cache::Default).await?;
         let balancer = match kind {
             Kind::Haproxy => Balancer::haproxy(access_points, &scene.installation.read()?.local_ca)?,
             Kind::Nginx => Balancer::nginx(access_points)?,
         };
         balancer.leads(scene.client(), &scene.installation.url("cached")).await?;
-        let place = Self { kind, scene, balancer };
+        let place = Self { kind, access_points, scene, balancer };
         place.is_taken_to_be("UP").await?;
         Ok(place)
     }
@@ -160,6 +163,54 @@ async fn behind_nginx_access_points_die_drain_and_restart_and_nothing_is_lost() 
     nothing_is_lost_behind(Kind::Nginx).await
 }
 
+/// The program is gone: a killed access point stays away until it is there again, and nothing is lost.
+async fn dead_behind(kind: Kind) -> Result<()> {
+    let place = Place::start(kind).await?;
+    let installation = &place.scene.installation;
+    let program = installation.scratch().join("evergate");
+    let kept = program.with_extension("kept");
+    let load = place.load()?;
+    place.both_serve().await?;
+    std::fs::rename(&program, &kept)?;
+    let pid = load.between_requests(installation.kill("access-point1")).await?;
+    place.is_taken_to_be("DOWN").await?;
+    more(&load, u64::from(RATE) * 5).await?;
+    std::fs::rename(&kept, &program)?;
+    installation.back("access-point1", pid).await?;
+    place.is_taken_to_be("UP").await?;
+    place.both_serve().await?;
+    let report = load.stop().await?;
+    println!("{kind:?}: dead for 5 s and more: {report}");
+    report.nothing_lost()?;
+    place.scene.end().await
+}
+
+/// Nothing comes through to or from an access point, as if its machine had lost power: what that costs is told.
+async fn cut_off_behind(kind: Kind) -> Result<()> {
+    let place = Place::start(kind).await?;
+    let load = place.load()?;
+    place.both_serve().await?;
+    let at = load.elapsed();
+    let hole = BlackHole::open(place.access_points[0], Dropped::Both)?;
+    place.is_taken_to_be("DOWN").await?;
+    let noticed = load.elapsed() - at;
+    more(&load, u64::from(RATE) * 10).await?;
+    ensure!(hole.dropped()? > 0, "nothing was dropped");
+    let before = load.stop().await?;
+    // nginx tells nobody what it has noticed.
+    let noticed = (kind == Kind::Haproxy).then_some(noticed);
+    println!(
+        "{kind:?}: cut off at {at:.1?}, noticed after {noticed:.1?}: {before}; lost {:?}",
+        before.reasons
+    );
+    drop(hole);
+    place.is_taken_to_be("UP").await?;
+    let load = place.load()?;
+    place.both_serve().await?;
+    load.stop().await?.nothing_lost()?;
+    place.scene.end().await
+}
+
 /// What it costs that an access point hangs is told, and must end with the hang.
 async fn hang_behind(kind: Kind) -> Result<()> {
     let place = Place::start(kind).await?;
@@ -198,4 +249,28 @@ async fn what_a_hung_access_point_costs_behind_haproxy() -> Result<()> {
 #[ignore = "soak"]
 async fn what_a_hung_access_point_costs_behind_nginx() -> Result<()> {
     hang_behind(Kind::Nginx).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "soak"]
+async fn behind_haproxy_an_access_point_that_stays_away_costs_nothing() -> Result<()> {
+    dead_behind(Kind::Haproxy).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "soak"]
+async fn what_an_access_point_that_is_cut_off_costs_behind_haproxy() -> Result<()> {
+    apart("what_an_access_point_that_is_cut_off_costs_behind_haproxy", cut_off_behind(Kind::Haproxy)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "soak"]
+async fn behind_nginx_an_access_point_that_stays_away_costs_nothing() -> Result<()> {
+    dead_behind(Kind::Nginx).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "soak"]
+async fn what_an_access_point_that_is_cut_off_costs_behind_nginx() -> Result<()> {
+    apart("what_an_access_point_that_is_cut_off_costs_behind_nginx", cut_off_behind(Kind::Nginx)).await
 }

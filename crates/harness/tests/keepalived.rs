@@ -1,6 +1,7 @@
 //! keepalived, configured as `docs/load-balancer.md` shows, on two machines with an access point each: the address moves
 //! when the access point of the machine that has it can serve no more, or the machine dies, and comes back.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,7 +61,15 @@ async fn moves(
     after.stop().await?.nothing_lost()
 }
 
-async fn the_address_moves() -> Result<()> {
+/// Two machines, of which the first has the address.
+struct Place {
+    scene: Scene,
+    program: PathBuf,
+    one: Machine,
+    two: Machine,
+}
+
+async fn start() -> Result<Place> {
     let mut installation = Installation::prepare(&[])?;
     let ports = [ports::free()?, ports::free()?];
     let [first, second] = ports.map(|port| format!("port: {port}"));
@@ -73,11 +82,15 @@ async fn the_address_moves() -> Result<()> {
     let scene = Scene::before(installation, Cache::Default).await?;
     let local_ca = scene.installation.read()?.local_ca;
     bridge()?;
-    let mut one = Machine::start(1, ports[0], &local_ca).await?;
+    let one = Machine::start(1, ports[0], &local_ca).await?;
     let two = Machine::start(2, ports[1], &local_ca).await?;
     is_at(&one, "the first machine has the address").await?;
     ensure!(!two.has_it()?, "both machines have the address");
+    Ok(Place { scene, program, one, two })
+}
 
+async fn the_address_moves() -> Result<()> {
+    let Place { scene, program, mut one, two } = start().await?;
     // A death that lasts: the program is gone, and its supervisor tries in vain.
     let kept = program.with_extension("kept");
     let pid = scene.installation.instance("access-point1")?.pid;
@@ -103,4 +116,29 @@ async fn the_address_moves() -> Result<()> {
 async fn the_address_moves_when_its_access_point_or_its_machine_dies_and_comes_back() -> Result<()> {
     let test = "the_address_moves_when_its_access_point_or_its_machine_dies_and_comes_back";
     apart(test, the_address_moves()).await
+}
+
+async fn the_address_moves_by_asking() -> Result<()> {
+    let Place { scene, one, two, .. } = start().await?;
+    let ask = async |wish| scene.installation.evergate(&["instance", wish, "access-point1"]).await.map(drop);
+    moves(&scene, &two, "the access point drained, and the address moved", ask("drain")).await?;
+    moves(&scene, &one, "the access point was resumed, and the address came back", ask("resume")).await?;
+
+    let load = load(&scene)?;
+    more(&load, u64::from(RATE)).await?;
+    let pid = load.between_requests(scene.installation.kill("access-point1")).await?;
+    scene.installation.back("access-point1", pid).await?;
+    more(&load, u64::from(RATE)).await?;
+    let report = load.stop().await?;
+    println!("killed and restarted: {report} {:?}", report.reasons);
+    ensure!(one.has_it()?, "the address moved though the access point was back at once");
+    scene.end().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "soak"]
+async fn the_address_moves_when_its_access_point_drains_and_stays_when_it_is_restarted_at_once() -> Result<()>
+{
+    let test = "the_address_moves_when_its_access_point_drains_and_stays_when_it_is_restarted_at_once";
+    apart(test, the_address_moves_by_asking()).await
 }

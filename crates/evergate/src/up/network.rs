@@ -83,4 +83,27 @@ mod tests {
         }
         assert_eq!(listeners(&network, &ports).len(), 4);
     }
+
+    #[test]
+    fn balancers_of_the_file_are_those_of_its_listener_and_of_no_other() {
+        let file = "stack: acme\nnodes: { a: { address: 10.0.0.11 } }\ninstances:\n\
+            \x20 administration1: { service: administration, node: a }\n\
+            \x20 policy1: { service: policy, node: a }\n\
+            \x20 authentication1: { service: authentication, node: a }\n\
+            \x20 distribution1: { service: distribution, node: a }\n\
+            \x20 access-point1: { service: access-point, node: a, listen: [{ port: 443, all_interfaces: true, \
+            proxy_protocol: { from: [10.0.0.5, '2001:db8::/64'] } }, { port: 8443 }] }\n";
+        let network = Network::parse(file).unwrap();
+        let ports = Ports::new(10_443, &network);
+        let listeners = listeners(&network, &ports);
+        let sources = &listeners[&"access-point1".parse::<Name>().unwrap()];
+        let balancers: Vec<usize> = sources.iter().map(|source| source.balancers().len()).collect();
+        // The shared socket, its own port, and those of the file.
+        assert_eq!(balancers, [0, 0, 2, 0]);
+        let text = serde_json::to_string(&sources[2]).unwrap();
+        assert_eq!(text, r#"{"address":"[::]:443","proxy_protocol_from":["10.0.0.5/32","2001:db8::/64"]}"#);
+        let read: Vec<ListenerSource> =
+            serde_json::from_str(&serde_json::to_string(sources).unwrap()).unwrap();
+        assert_eq!(&read, sources);
+    }
 }

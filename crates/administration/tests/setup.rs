@@ -63,7 +63,7 @@ fn wanted(directory: &Path) -> SetUp {
         topology: topology(20_000),
         listeners: BTreeMap::from([(
             name("administration1"),
-            vec![ListenerSource::Address { address: "127.0.0.1:0".to_owned() }],
+            vec![ListenerSource::address("127.0.0.1:0".to_owned())],
         )]),
         domain: "localhost".parse().unwrap(),
         public_port: 10_443,

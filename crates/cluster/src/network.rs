@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use evergate_model::{Instance, Name, Service, Topology};
 
 pub use amounts::{AmountError, Cpu, Memory};
-pub use file::{Database, DistributeKeys, Limits, Listen, NetworkFile, SwarmRole, Zone};
+pub use file::{Database, DistributeKeys, Limits, Listen, NetworkFile, ProxyProtocol, SwarmRole, Zone};
 pub use problem::{NetworkError, Place, Problem};
 pub(crate) use tree::{Kind, Tree};
 

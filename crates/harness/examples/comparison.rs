@@ -11,7 +11,6 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use evergate_harness::Answer;
 use evergate_harness::application::Application;
-use evergate_harness::client::LOOPBACK;
 use evergate_harness::load::{Connections, Load, Plan, Report};
 use evergate_harness::processes;
 use evergate_harness::scene::{Cache, Hung, Scene};
@@ -55,7 +54,6 @@ async fn main() -> Result<()> {
                 move |_: u64| Request::builder().uri(&url).body(Default::default()).expect("constants");
             let judge = |answer: &Answer| (!is_good(answer)).then(|| answer.status.to_string());
             let plan = Plan {
-                door: LOOPBACK,
                 rate: RATE,
                 connections: Connections::Kept,
                 make: Arc::new(make),

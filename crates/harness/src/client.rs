@@ -1,7 +1,7 @@
 //! A plain HTTP client: every cookie kept for its host, no redirect followed unasked, nothing ever retried.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -10,25 +10,38 @@ use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::markup;
 use crate::trust::{Protocol, connector};
 
-/// This machine.
-pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
 /// A browser without a window: cookies per host, one connection for each request.
 pub struct Client {
     local_ca: PathBuf,
     connector: TlsConnector,
     protocol: Protocol,
-    through: Option<u16>,
-    door: IpAddr,
+    way: Way,
     cookies: BTreeMap<String, BTreeMap<String, String>>,
     extra: Vec<(String, String)>,
+}
+
+/// Where connections go, and from where.
+#[derive(Debug, Clone, Copy)]
+pub struct Way {
+    /// The address.
+    pub to: Ipv4Addr,
+    /// The port, whatever the address asked for says.
+    pub port: Option<u16>,
+    /// The client's own address; the system's choice where it is not said.
+    pub from: Option<Ipv4Addr>,
+}
+
+impl Default for Way {
+    fn default() -> Self {
+        Self { to: Ipv4Addr::LOCALHOST, port: None, from: None }
+    }
 }
 
 /// What came back.
@@ -128,21 +141,20 @@ impl Client {
     pub fn speaking(local_ca: &Path, protocol: Protocol) -> Result<Self> {
         let connector = connector(local_ca, protocol)?;
         let (cookies, extra) = (BTreeMap::new(), Vec::new());
-        let (local_ca, door) = (local_ca.to_owned(), LOOPBACK);
-        Ok(Self { local_ca, connector, protocol, through: None, door, cookies, extra })
+        Ok(Self { local_ca: local_ca.to_owned(), connector, protocol, way: Way::default(), cookies, extra })
     }
 
-    /// Connects to that machine, whatever the host asked for is called; else to this one.
+    /// Connects to that port on the loopback address, whatever the address asked for says.
     #[must_use]
-    pub const fn by(mut self, door: IpAddr) -> Self {
-        self.door = door;
+    pub const fn through(mut self, port: u16) -> Self {
+        self.way.port = Some(port);
         self
     }
 
-    /// Connects to that port, whatever the address asked for says.
+    /// Connects that way.
     #[must_use]
-    pub fn through(mut self, port: u16) -> Self {
-        self.through = Some(port);
+    pub const fn by(mut self, way: Way) -> Self {
+        self.way = way;
         self
     }
 
@@ -161,7 +173,7 @@ impl Client {
         let mut twin = Self::speaking(&self.local_ca, self.protocol)?;
         twin.cookies = self.cookies.clone();
         twin.extra = self.extra.clone();
-        twin.door = self.door;
+        twin.way = self.way;
         Ok(twin)
     }
 
@@ -256,7 +268,7 @@ impl Client {
     /// # Errors
     /// When it does not come about.
     pub async fn connect(&self, url: &Uri) -> Result<TlsStream<TcpStream>> {
-        connect(&self.connector, url, self.door, self.through).await
+        connect(&self.connector, url, self.way).await
     }
 
     fn keep(&mut self, host: &str, line: &str) {
@@ -273,16 +285,16 @@ impl Client {
     }
 }
 
-/// A TLS connection to the port of `url`, on that machine.
-pub(crate) async fn connect(
-    connector: &TlsConnector,
-    url: &Uri,
-    door: IpAddr,
-    through: Option<u16>,
-) -> Result<TlsStream<TcpStream>> {
+/// A TLS connection for `url`, by that way.
+pub(crate) async fn connect(connector: &TlsConnector, url: &Uri, way: Way) -> Result<TlsStream<TcpStream>> {
     let host = url.host().context("an address without a host")?.to_owned();
-    let port = through.or(url.port_u16()).unwrap_or(443);
-    let stream = TcpStream::connect(SocketAddr::new(door, port))
+    let port = way.port.or(url.port_u16()).unwrap_or(443);
+    let socket = TcpSocket::new_v4()?;
+    if let Some(from) = way.from {
+        socket.bind((from, 0).into())?;
+    }
+    let stream = socket
+        .connect(SocketAddr::from((way.to, port)))
         .await
         .with_context(|| format!("cannot connect to port {port}"))?;
     stream.set_nodelay(true)?;

@@ -1,7 +1,7 @@
 //! One installation of ten processes in a directory of its own, begun by `evergate up` and always ended.
 
 use std::fs::File;
-use std::net::IpAddr;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use crate::client::{Client, LOOPBACK};
+use crate::client::{Client, Way};
 use crate::machines::{HUB, Machine};
 use crate::until::until;
 use crate::{ports, processes};
@@ -74,7 +74,7 @@ pub struct Installation {
     arguments: Vec<String>,
     /// The machine that it runs on, if that is another than the test's, and by which it is entered.
     machine: Option<Arc<Machine>>,
-    door: IpAddr,
+    door: Ipv4Addr,
     supervisor: Option<Child>,
     is_at_peace: bool,
     /// From the start of `evergate up` to `up.json`.
@@ -111,7 +111,7 @@ impl Installation {
             base: ports::listen_base()?,
             arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
             machine: None,
-            door: LOOPBACK,
+            door: Ipv4Addr::LOCALHOST,
             supervisor: None,
             is_at_peace: true,
             took: Duration::ZERO,
@@ -125,26 +125,26 @@ impl Installation {
     pub fn on(machine: &Arc<Machine>, port: u16, arguments: &[&str]) -> Result<Self> {
         let mut installation = Self::prepare(arguments)?;
         installation.machine = Some(Arc::clone(machine));
-        installation.door = machine.address().into();
+        installation.door = machine.address();
         installation.base = port;
         Ok(installation)
     }
 
     /// By which machine it is entered.
     #[must_use]
-    pub const fn door(&self) -> IpAddr {
-        self.door
+    pub fn way(&self) -> Way {
+        Way { to: self.door, ..Way::default() }
     }
 
     /// Enters it by another machine from now on.
-    pub const fn enter_by(&mut self, door: IpAddr) {
+    pub const fn enter_by(&mut self, door: Ipv4Addr) {
         self.door = door;
     }
 
     /// Where an application on the test's own machine is reached from it.
     #[must_use]
-    pub fn neighbour(&self) -> IpAddr {
-        if self.machine.is_some() { HUB.into() } else { LOOPBACK }
+    pub const fn neighbour(&self) -> Ipv4Addr {
+        if self.machine.is_some() { HUB } else { Ipv4Addr::LOCALHOST }
     }
 
     /// A program, on the machine where the installation is.
@@ -306,7 +306,7 @@ impl Installation {
     /// # Errors
     /// When there is no local CA yet.
     pub fn client(&self) -> Result<Client> {
-        Ok(Client::new(&self.read()?.local_ca)?.by(self.door))
+        Ok(Client::new(&self.read()?.local_ca)?.by(self.way()))
     }
 
     /// `kill -9` of an instance, and waits until it is gone; its process id.

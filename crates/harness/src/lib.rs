@@ -8,6 +8,7 @@
 
 pub mod api;
 pub mod application;
+pub mod balancer;
 pub mod browser;
 pub mod client;
 pub mod codes;

@@ -87,7 +87,7 @@ impl Scene {
     /// # Errors
     /// When something does not start.
     pub async fn of(installation: Installation, cache: Cache) -> Result<Self> {
-        let at = |port| Application::at(SocketAddr::new(installation.neighbour(), port));
+        let at = |port| Application::at(SocketAddr::from((installation.neighbour(), port)));
         let applications = [at(ports::free()?).await?, at(ports::free()?).await?];
         let [first, second] = [applications[0].url(), applications[1].url()];
         for (name, lives) in [("cached", "30s"), ("uncached", "0s")] {

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use evergate_harness::application::Application;
-use evergate_harness::client::LOOPBACK;
 use evergate_harness::load::{Connections, Load, Plan};
 use evergate_harness::serving::more;
 use evergate_harness::sign_in::sign_in;
@@ -53,13 +52,7 @@ async fn change_under_load(rate: u32, rounds: u32) -> Result<()> {
         request.body(Default::default()).expect("a request of constants")
     };
     let judge = |answer: &Answer| (!answer.status.is_success()).then(|| answer.status.to_string());
-    let plan = Plan {
-        rate,
-        connections: Connections::Both,
-        door: LOOPBACK,
-        make: Arc::new(make),
-        judge: Arc::new(judge),
-    };
+    let plan = Plan { rate, connections: Connections::Both, make: Arc::new(make), judge: Arc::new(judge) };
     let load = Load::start(&installation.read()?.local_ca, plan)?;
     more(&load, u64::from(rate)).await?;
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use evergate_harness::application::Application;
-use evergate_harness::client::LOOPBACK;
 use evergate_harness::load::{Connections, Load, Plan};
 use evergate_harness::serving::more;
 use evergate_harness::sign_in::sign_in;
@@ -96,7 +95,6 @@ async fn without_policy(rate: u32, seconds: u64) -> Result<()> {
     };
     let judge = |answer: &Answer| (!answer.status.is_success()).then(|| answer.status.to_string());
     let plan = Plan {
-        door: LOOPBACK,
         rate,
         connections: Connections::Both,
         make: std::sync::Arc::new(make),

@@ -115,7 +115,7 @@ async fn strike(struck: Struck, fault: Fault, size: Size) -> Result<()> {
     let mut scene = Scene::of(first, Cache::Both).await?;
     let other = if struck == Struck::First { &machines[1] } else { &machines[0] };
     let victim = if struck == Struck::First { &machines[0] } else { &machines[1] };
-    scene.installation.enter_by(other.address().into());
+    scene.installation.enter_by(other.address());
     let loads = everything(&scene, size.rate).await?;
     loads.go_on(2).await?;
     for _ in 0..size.times {

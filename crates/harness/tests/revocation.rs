@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use evergate_harness::application::Application;
-use evergate_harness::client::LOOPBACK;
 use evergate_harness::load::{Connections, Load, Plan};
 use evergate_harness::serving::more;
 use evergate_harness::sign_in::sign_in;
@@ -60,13 +59,8 @@ async fn nothing_passes_a_second_after_a_session_was_revoked() -> Result<()> {
         StatusCode::UNAUTHORIZED => None,
         other => Some(other.to_string()),
     };
-    let plan = Plan {
-        rate: 100,
-        connections: Connections::Kept,
-        door: LOOPBACK,
-        make: Arc::new(make),
-        judge: Arc::new(judge),
-    };
+    let plan =
+        Plan { rate: 100, connections: Connections::Kept, make: Arc::new(make), judge: Arc::new(judge) };
     let load = Load::start(&installation.read()?.local_ca, plan)?;
     more(&load, 100).await?;
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use evergate_model::id::Lineage;
 use evergate_model::snapshot::{Admitted, PublicKey};
 use evergate_model::{Id, Name, Secret, Service};
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::files;
@@ -68,11 +69,17 @@ pub enum ListenerSource {
     Address {
         /// The address.
         address: String,
+        /// The networks of balancers, which say by the PROXY protocol whom they bring; empty: it is not spoken.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        proxy_protocol_from: Vec<IpNet>,
     },
     /// It was opened by the supervisor, which stays listening while the instance is away.
     Inherited {
         /// Where the supervisor put it.
         inherited: InheritedAt,
+        /// As above.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        proxy_protocol_from: Vec<IpNet>,
     },
 }
 
@@ -154,14 +161,30 @@ impl Bootstrap {
 }
 
 impl ListenerSource {
+    /// This address, without balancers before it.
+    #[must_use]
+    pub const fn address(address: String) -> Self {
+        Self::Address { address, proxy_protocol_from: Vec::new() }
+    }
+
+    /// The networks of balancers, which say by the PROXY protocol whom they bring.
+    #[must_use]
+    pub fn balancers(&self) -> &[IpNet] {
+        match self {
+            Self::Address { proxy_protocol_from, .. } | Self::Inherited { proxy_protocol_from, .. } => {
+                proxy_protocol_from
+            }
+        }
+    }
+
     /// The listening socket, not blocking.
     ///
     /// # Errors
     /// When the address cannot be bound, or no socket was inherited.
     pub fn open(&self) -> std::io::Result<TcpListener> {
         let listener = match self {
-            Self::Address { address } => TcpListener::bind(address)?,
-            Self::Inherited { inherited: InheritedAt::Stdin } => {
+            Self::Address { address, .. } => TcpListener::bind(address)?,
+            Self::Inherited { inherited: InheritedAt::Stdin, .. } => {
                 TcpListener::from(std::io::stdin().as_fd().try_clone_to_owned()?)
             }
         };

@@ -161,7 +161,7 @@ async fn servers(write: &mut Write, topology: &Topology) -> Result<Vec<String>, 
         let listeners = instances::listeners(write, &instance.name).await?.unwrap_or_default();
         let listeners: Vec<ListenerSource> = serde_json::from_str(&listeners).unwrap_or_default();
         let port = listeners.iter().find_map(|source| match source {
-            ListenerSource::Address { address } => address.strip_prefix(host.as_str())?.strip_prefix(':'),
+            ListenerSource::Address { address, .. } => address.strip_prefix(host.as_str())?.strip_prefix(':'),
             ListenerSource::Inherited { .. } => None,
         });
         servers.extend(port.map(|port| format!("https://{host}:{port}{}", super::ROOT)));

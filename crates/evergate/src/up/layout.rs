@@ -10,6 +10,7 @@ use anyhow::Context;
 use evergate_cluster::network::{Addresses, Listen, Network, Planned};
 use evergate_model::{Instance, Name, Service, Topology};
 use evergate_process::bootstrap::{InheritedAt, ListenerSource};
+use ipnet::IpNet;
 
 use super::ports::{Ports, loopback};
 use crate::failure::{BadFile, hinted};
@@ -58,8 +59,8 @@ impl Layout {
             operations: text(ports.operations(&planned.name)),
         });
         let listeners = network.instances().iter().filter_map(|planned| {
-            let own = ListenerSource::Address { address: loopback(ports.own(&planned.name)?).to_string() };
-            let further = planned.listen.iter().map(|listen| address(accepting(listen)));
+            let own = address(loopback(ports.own(&planned.name)?));
+            let further = planned.listen.iter().map(further);
             let sources = match planned.service {
                 Service::AccessPoint => [INHERITED, own].into_iter().chain(further).collect(),
                 _ => vec![own],
@@ -171,10 +172,25 @@ impl Layout {
     }
 }
 
-const INHERITED: ListenerSource = ListenerSource::Inherited { inherited: InheritedAt::Stdin };
+const INHERITED: ListenerSource =
+    ListenerSource::Inherited { inherited: InheritedAt::Stdin, proxy_protocol_from: Vec::new() };
 
 fn address(address: impl ToString) -> ListenerSource {
-    ListenerSource::Address { address: address.to_string() }
+    ListenerSource::address(address.to_string())
+}
+
+/// A listener of the file, with the balancers that stand before it.
+fn further(listen: &Listen) -> ListenerSource {
+    ListenerSource::Address { address: accepting(listen).to_string(), proxy_protocol_from: balancers(listen) }
+}
+
+/// The same as the supervisor holds it open.
+fn door(listen: &Listen) -> ListenerSource {
+    ListenerSource::Inherited { inherited: InheritedAt::Stdin, proxy_protocol_from: balancers(listen) }
+}
+
+fn balancers(listen: &Listen) -> Vec<IpNet> {
+    listen.proxy_protocol.as_ref().map(|proxy| proxy.from.clone()).unwrap_or_default()
 }
 
 fn accepting(listen: &Listen) -> SocketAddr {
@@ -208,12 +224,11 @@ fn sources(network: &Network, planned: &Planned) -> anyhow::Result<Vec<ListenerS
     if planned.service != Service::AccessPoint {
         return Ok(Vec::new());
     }
-    if planned.listen.is_empty() {
+    let Some(first) = planned.listen.first() else {
         let text = format!("`{}` lacks `listen`: on which port does it accept?", planned.name);
         return Err(hinted(text, "write `listen: [{ port: 443, all_interfaces: true }]` at the instance"));
-    }
-    let further = planned.listen.iter().skip(1).map(|listen| address(accepting(listen)));
-    Ok(std::iter::once(INHERITED).chain(further).collect())
+    };
+    Ok(std::iter::once(door(first)).chain(planned.listen.iter().skip(1).map(further)).collect())
 }
 
 /// Everything that an instance of this node listens on.
@@ -295,5 +310,32 @@ instances:
         let text = TWO.replace(", listen: [{ port: 443, all_interfaces: true }]", "");
         let error = Layout::of_node(&Network::parse(&text).unwrap(), &"node-a".parse().unwrap()).unwrap_err();
         assert!(error.to_string().contains("`access-point1` lacks `listen`"), "{error}");
+    }
+
+    #[test]
+    fn balancers_of_the_file_are_those_of_its_listener_and_of_no_other() {
+        let file = "stack: acme\nnodes: { a: { address: 10.0.0.11 } }\ninstances:\n\
+            \x20 administration1: { service: administration, node: a }\n\
+            \x20 policy1: { service: policy, node: a }\n\
+            \x20 authentication1: { service: authentication, node: a }\n\
+            \x20 distribution1: { service: distribution, node: a }\n\
+            \x20 access-point1: { service: access-point, node: a, listen: [{ port: 443, all_interfaces: true, \
+            proxy_protocol: { from: [10.0.0.5, '2001:db8::/64'] } }, { port: 8443 }] }\n";
+        let network = Network::parse(file).unwrap();
+        let layout = Layout::of_machine(&network, 10_443);
+        let sources = &layout.listeners[&"access-point1".parse::<Name>().unwrap()];
+        let balancers: Vec<usize> = sources.iter().map(|source| source.balancers().len()).collect();
+        // The shared socket, its own port, and those of the file.
+        assert_eq!(balancers, [0, 0, 2, 0]);
+        let text = serde_json::to_string(&sources[2]).unwrap();
+        assert_eq!(text, r#"{"address":"[::]:443","proxy_protocol_from":["10.0.0.5/32","2001:db8::/64"]}"#);
+        let read: Vec<ListenerSource> =
+            serde_json::from_str(&serde_json::to_string(sources).unwrap()).unwrap();
+        assert_eq!(&read, sources);
+        // On a node of several the first is held open by the supervisor.
+        let layout = Layout::of_node(&network, &"a".parse().unwrap()).unwrap();
+        let sources = &layout.listeners[&"access-point1".parse::<Name>().unwrap()];
+        let balancers: Vec<usize> = sources.iter().map(|source| source.balancers().len()).collect();
+        assert_eq!(balancers, [2, 0]);
     }
 }

@@ -77,8 +77,12 @@ impl Scene {
         make: Arc<Make>,
         judge: Arc<Judge>,
     ) -> Result<Part> {
-        let plan = Plan { rate: rate.max(1), connections, door: self.installation.door(), make, judge };
-        Ok(Part { name, limit, load: Load::start(&self.installation.read()?.local_ca, plan)? })
+        let plan = Plan { rate: rate.max(1), connections, make, judge };
+        Ok(Part {
+            name,
+            limit,
+            load: Load::start_by(self.installation.way(), &self.installation.read()?.local_ca, plan)?,
+        })
     }
 
     /// Sign-in pages; and the right name and password, each of which opens a session.

@@ -106,7 +106,7 @@ impl Namespaces {
     /// Waits until what every host begins with is done.
     pub(super) async fn wait_for_beginning(&mut self) -> Result<()> {
         let first = self.first.context("it has no first process")?;
-        let begun = PathBuf::from(format!("/proc/{first}/root/run/begun"));
+        let begun = PathBuf::from(format!("/proc/{first}/root")).join("run/begun");
         until("the host has begun", LIMIT, async || (begun.exists() || !self.is_alive()).then_some(()))
             .await?;
         ensure!(self.is_alive(), "its first process has ended");

@@ -90,6 +90,9 @@ impl Worker {
             settings: Arc::clone(&self.settings),
             mode: mode.clone(),
         };
+        // What balancers bring until the last moment has as long as what was in hand before.
+        let is_behind = self.listeners.iter().any(|listener| !listener.balancers.is_empty());
+        let lame = if is_behind { self.settings.lame } else { Duration::ZERO };
         let room = Arc::new(Semaphore::new(self.settings.connections_per_thread));
         for listener in self.listeners {
             let accepting = Accepting {
@@ -106,7 +109,7 @@ impl Worker {
         upstream_tasks.spawn(tidy(pool));
         drop(mode.wait_for(|mode| *mode == Mode::Stopping).await);
         connections.close();
-        if tokio::time::timeout(self.settings.drain_requests, connections.wait()).await.is_err() {
+        if tokio::time::timeout(lame + self.settings.drain_requests, connections.wait()).await.is_err() {
             tracing::warn!(connections = connections.len(), "connections cut off: they did not end in time");
         }
         Ok(())

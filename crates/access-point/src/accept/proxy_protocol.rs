@@ -1,6 +1,9 @@
 //! The PROXY protocol, versions 1 and 2, as a receiver reads it: who the client of a connection is that a balancer
 //! brings. Pure: bytes in, the address out. After HAProxy's specification, `doc/proxy-protocol.txt` (sections 2.1, 2.2).
 //!
+//! Of our own: of all that a header may say only the client's address is wanted, and what is not wanted is not kept. A
+//! library would bring more, and leave to us what matters here: when no further byte is to be waited for.
+//!
 //! Stricter than the specification where that costs no sender: addresses and ports in their one form, TLVs that fill
 //! the header exactly, TCP only.
 

@@ -257,6 +257,7 @@ instances:
   policy1: { service: policy, node: node-a }
   policy2: { service: policy, node: node-b, priority: 2 }
   authentication1: { service: authentication, node: node-a }
+  distribution1: { service: distribution, node: node-a }
   access-point1: { service: access-point, node: node-a, listen: [{ port: 443, all_interfaces: true }] }
   access-point2: { service: access-point, node: node-b, listen: [{ port: 443 }, { port: 8443 }] }
 ";
@@ -282,7 +283,7 @@ instances:
     #[test]
     fn a_node_knows_all_and_runs_its_own() {
         let layout = node("node-b").unwrap();
-        assert_eq!(layout.topology.instances.len(), 6);
+        assert_eq!(layout.topology.instances.len(), 7);
         let here: Vec<&str> = layout.here().map(|instance| instance.name.as_str()).collect();
         assert_eq!(here, ["policy2", "access-point2"]);
         let address = |name: &str| layout.topology.find(&name.parse().unwrap()).unwrap().address.clone();

@@ -369,7 +369,7 @@ async fn a_write_waits_for_whoever_holds_the_lock_and_goes_on_at_once_when_they_
     let (hung, waiting) = (database.open().await, database.open().await);
     let tx = hung.begin().await.unwrap();
     let write = tokio::spawn(async move { waiting.begin().await.map(|_| Instant::now()) });
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!write.is_finished(), "the lock is held");
     let released = Instant::now();
     drop(tx);

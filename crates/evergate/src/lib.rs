@@ -17,6 +17,7 @@ pub mod logs;
 pub mod mail;
 pub mod output;
 pub mod run;
+pub mod supervise;
 pub mod trust;
 pub mod up;
 

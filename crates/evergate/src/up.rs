@@ -5,7 +5,7 @@
 //! processes; then `up.json` follows what happens until a signal ends everything in order.
 
 mod announce;
-mod children;
+pub(crate) mod children;
 pub(crate) mod directory;
 mod home;
 mod layout;

@@ -17,11 +17,6 @@ use super::ports::loopback;
 /// two stages stay below the 8 s of contract.md.
 const STOPPED_FIRST: (u8, Duration) = (0, Duration::from_millis(4800));
 const STOPPED_LAST: (u8, Duration) = (1, Duration::from_millis(2800));
-/// An access point that is silent for so long is killed: the connections that browsers have to it are
-/// stuck with it, and a new one costs less than waiting.
-const SILENT_DOOR: Duration = Duration::from_secs(2);
-/// Any other instance; its callers have left it long before.
-const SILENT: Duration = Duration::from_secs(30);
 /// The words with which children are started.
 const RUN: &str = "run";
 const DEMO: &str = "demo-application";
@@ -75,7 +70,7 @@ impl Programs {
         if is_access_point {
             (child.stop_stage, child.stop_within) = STOPPED_FIRST;
         }
-        let silence = if is_access_point { SILENT_DOOR } else { SILENT };
+        let silence = silence(instance.service);
         child.watched = Some(Watched { address: instance.operations.clone(), silence });
         child
     }
@@ -105,9 +100,19 @@ impl Programs {
     }
 }
 
+/// An instance that is silent for so long is killed.
+pub(crate) const fn silence(service: Service) -> Duration {
+    match service {
+        // The connections that browsers have to it are stuck with it; a new one costs less than waiting.
+        Service::AccessPoint => Duration::from_secs(2),
+        // Its callers have left it long before.
+        _ => Duration::from_secs(30),
+    }
+}
+
 /// The path at which the system found the executable, which it marks if that file has been replaced
 /// since (proc(5), `/proc/PID/exe`).
-fn on_disk(executable: PathBuf) -> PathBuf {
+pub(crate) fn on_disk(executable: PathBuf) -> PathBuf {
     let text = executable.to_string_lossy();
     text.strip_suffix(" (deleted)").map(PathBuf::from).unwrap_or(executable)
 }

@@ -133,7 +133,10 @@ pub(super) struct UpFile {
 
 impl UpFile {
     pub(super) fn new(directory: &Directory, layout: &Layout, home: &Home) -> Self {
-        let url = |host: &str| format!("https://{host}:{}/", layout.public_port);
+        let url = |host: &str| match layout.public_port {
+            443 => format!("https://{host}/"),
+            port => format!("https://{host}:{port}/"),
+        };
         let portal = home.portal_host.as_str();
         let has_demo = directory.path().join(crate::demo::FILE).exists();
         let here = layout.consoles.iter().map(|port| format!("https://localhost:{port}/api/v1"));

@@ -85,7 +85,7 @@ impl Balancer {
         let (path, file) = (directory.path().display().to_string(), directory.path().join("nginx.conf"));
         let around = format!(
             "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\ndaemon off;\npid {path}/pid;\n\
-             error_log {path}/error.log;\nevents {{}}\n"
+             error_log {path}/error.log;\nevents {{ worker_connections 8192; }}\n"
         );
         std::fs::write(&file, format!("{around}{text}"))?;
         let mut command = processes::tied("nginx".as_ref());

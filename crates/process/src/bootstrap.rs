@@ -8,6 +8,7 @@ use evergate_model::id::Lineage;
 use evergate_model::snapshot::{Admitted, PublicKey};
 use evergate_model::{Id, Name, Secret, Service};
 use ipnet::IpNet;
+use nix::sys::socket::{Backlog, listen};
 use serde::{Deserialize, Serialize};
 
 use crate::files;
@@ -188,6 +189,9 @@ impl ListenerSource {
                 TcpListener::from(std::io::stdin().as_fd().try_clone_to_owned()?)
             }
         };
+        // The library lets 128 connections wait, which a process that is late for a second has at 128 a second: from then
+        // on the system drops what comes, and clients try again a second later. This is what the system allows.
+        listen(&listener, Backlog::MAXCONN)?;
         listener.set_nonblocking(true)?;
         // Fails where the descriptor is no socket at all.
         listener.local_addr()?;
@@ -231,6 +235,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn more_connections_wait_for_a_late_process_than_the_library_lets() {
+        let listener = ListenerSource::address("127.0.0.1:0".to_owned()).open().unwrap();
+        let address = listener.local_addr().unwrap();
+        let at_once = std::time::Duration::from_millis(900);
+        let connect = |_| std::net::TcpStream::connect_timeout(&address, at_once).unwrap();
+        assert_eq!((0..200).map(connect).collect::<Vec<_>>().len(), 200);
+    }
 
     #[test]
     fn what_a_newer_program_writes_is_read_and_what_is_missing_is_named() {

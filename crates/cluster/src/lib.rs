@@ -9,6 +9,7 @@
 
 pub mod api_client;
 pub mod drill;
+pub mod image;
 pub mod load;
 pub mod network;
 pub mod plan;

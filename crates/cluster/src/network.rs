@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use evergate_model::{Instance, Name, Service, Topology};
 
 pub use amounts::{AmountError, Cpu, Memory};
-pub use file::{Database, DistributeKeys, Limits, Listen, NetworkFile, SwarmRole, Zone};
+pub use file::{Database, DistributeKeys, Limits, Listen, NetworkFile, ProxyProtocol, SwarmRole, Zone};
 pub use problem::{NetworkError, Place, Problem};
 pub(crate) use tree::{Kind, Tree};
 
@@ -62,6 +62,8 @@ pub struct Planned {
     pub listen: Vec<Listen>,
     /// The port of its node where its callers reach it, if other machines do; access points have none.
     pub port: Option<u16>,
+    /// The port where it says how it is, on a machine without containers.
+    pub operations: u16,
     /// Its own image, where it runs in a container.
     pub image: Option<String>,
     /// What its container may use.

@@ -108,7 +108,7 @@ async fn write_new(file: &Path, data: &Path) -> anyhow::Result<()> {
             files::read_if_present(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
         attached.extend(content.map(|content| (name.to_owned(), content)));
     }
-    Copy::make(&database_url(data), file, &attached).await
+    Copy::make(database_url(data)?.expose(), file, &attached).await
 }
 
 async fn verify(file: &Path) -> anyhow::Result<()> {

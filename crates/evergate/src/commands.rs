@@ -42,14 +42,14 @@ pub enum OperatorCommand {
     Keys(keys::KeysArguments),
     /// Drain, resume and restart instances
     Instance(instance::InstanceArguments),
+    /// Run one installation on several machines
+    Cluster(cluster::ClusterArguments),
     /// Make a new bootstrap file for an instance
     Bootstrap(bootstrap::BootstrapArguments),
     /// Read and verify the audit log
     Audit(audit::AuditArguments),
     /// Check the database of the local installation, or bring it up to this program
     Database(database::DatabaseArguments),
-    /// Run the installation on a Docker Swarm
-    Cluster(cluster::ClusterArguments),
     /// Kill or stop the instance that serves, under load, and count what that costs
     Drill(drill::DrillArguments),
 }
@@ -70,10 +70,10 @@ pub async fn run(command: OperatorCommand) -> anyhow::Result<()> {
         OperatorCommand::ApiToken(arguments) => api_token::api_token(&arguments).await,
         OperatorCommand::Keys(arguments) => keys::keys(&arguments).await,
         OperatorCommand::Instance(arguments) => instance::instance(&arguments).await,
+        OperatorCommand::Cluster(arguments) => cluster::cluster(&arguments).await,
         OperatorCommand::Bootstrap(arguments) => bootstrap::bootstrap(&arguments).await,
         OperatorCommand::Audit(arguments) => audit::audit(&arguments).await,
         OperatorCommand::Database(arguments) => database::database(&arguments).await,
-        OperatorCommand::Cluster(arguments) => cluster::cluster(&arguments).await,
         OperatorCommand::Drill(arguments) => drill::drill(&arguments).await,
     }
 }

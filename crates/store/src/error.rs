@@ -79,6 +79,17 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether no server was reached, or none takes writes yet, as where all machines have just been
+    /// switched on. A wrong name, password or certificate does not mend itself.
+    #[must_use]
+    pub fn is_too_early(&self) -> bool {
+        match self {
+            Self::Unusable(troubles) => troubles.iter().all(|trouble| trouble.problem.may_pass()),
+            Self::Silent { .. } | Self::ReadOnly => true,
+            _ => false,
+        }
+    }
+
     /// Whether the same operation may succeed if it is tried again, here or elsewhere.
     #[must_use]
     pub const fn is_temporary(&self) -> bool {

@@ -41,6 +41,7 @@ pub mod installation;
 pub mod instances;
 pub mod integrity;
 pub mod invitations;
+pub mod join_tokens;
 pub mod keys;
 pub mod leases;
 mod migrations;

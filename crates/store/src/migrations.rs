@@ -49,6 +49,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     56 "0056_access"
     57 "0057_host_certificates"
     58 "0058_listeners"
+    59 "0059_join_tokens"
 };
 
 /// What the name of a migration contains that takes away what an older program needs. All others

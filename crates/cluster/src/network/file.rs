@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use evergate_model::Service;
+use ipnet::IpNet;
 use schemars::JsonSchema;
 
 use super::amounts::{Cpu, Memory};
@@ -102,7 +103,7 @@ pub(super) struct InstanceEntry {
 }
 
 /// A port where an access point accepts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Listen {
     /// The port.
@@ -111,6 +112,19 @@ pub struct Listen {
     /// On all interfaces; else on the loopback interface only.
     #[schemars(default)]
     pub all_interfaces: bool,
+    /// Balancers that say by the PROXY protocol (version 1 or 2) whom they bring; absent: nobody does, and who sends such
+    /// a header is refused.
+    pub proxy_protocol: Option<ProxyProtocol>,
+}
+
+/// Who may say by the PROXY protocol whom a connection is from.
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct ProxyProtocol {
+    /// The addresses of the balancers, as networks (`10.0.0.0/8`) or single addresses. From there every connection must
+    /// begin with the header; without one it is only told whether the access point is ready.
+    #[schemars(with = "Vec<String>", length(min = 1))]
+    pub from: Vec<IpNet>,
 }
 
 /// What a container may use; absent: what the machine has.

@@ -1,10 +1,14 @@
 //! From the tree of a file to its words: every unknown key, missing key and wrong value at once.
 
+use std::net::IpAddr;
+
 use evergate_model::Service;
+use ipnet::IpNet;
 
 use super::Problem;
 use super::file::{
-    Database, DistributeKeys, InstanceEntry, Limits, Listen, NetworkFile, NodeEntry, SwarmRole, Zone, first,
+    Database, DistributeKeys, InstanceEntry, Limits, Listen, NetworkFile, NodeEntry, ProxyProtocol,
+    SwarmRole, Zone, first,
 };
 use super::problem::Place;
 use super::similar::nearest;
@@ -15,9 +19,13 @@ pub(super) const FILE: [&str; 8] =
     ["stack", "image", "database", "distribute_keys", "limits", "nodes", "instances", "overrides"];
 pub(super) const NODE: [&str; 3] = ["address", "swarm", "zone"];
 pub(super) const INSTANCE: [&str; 6] = ["service", "node", "priority", "listen", "image", "limits"];
-pub(super) const LISTEN: [&str; 2] = ["port", "all_interfaces"];
+pub(super) const LISTEN: [&str; 3] = ["port", "all_interfaces", "proxy_protocol"];
+pub(super) const PROXY_PROTOCOL: [&str; 1] = ["from"];
 pub(super) const LIMITS: [&str; 2] = ["memory", "cpu"];
 pub(super) const DATABASE: [&str; 2] = ["url_file", "managed"];
+
+/// The networks of balancers before one listener.
+const MOST_BALANCERS: usize = 64;
 
 const SWARM_ROLES: [(&str, SwarmRole); 2] = [("manager", SwarmRole::Manager), ("worker", SwarmRole::Worker)];
 const ZONES: [(&str, Zone); 2] = [("internal", Zone::Internal), ("dmz", Zone::Dmz)];
@@ -260,8 +268,46 @@ impl Reading {
         if port == Some(0) {
             self.tell(tree.place, "`port` is a number from 1 to 65535, not `0`");
         }
-        let value = Listen { port: port?, all_interfaces: all_interfaces.unwrap_or_default() };
+        let proxy_protocol = fields.get("proxy_protocol").and_then(|tree| self.proxy_protocol(tree));
+        let value =
+            Listen { port: port?, all_interfaces: all_interfaces.unwrap_or_default(), proxy_protocol };
         Some(Placed { place: tree.place, value })
+    }
+
+    fn proxy_protocol(&mut self, tree: &Tree) -> Option<ProxyProtocol> {
+        let fields = self.fields(tree, "`proxy_protocol`", &PROXY_PROTOCOL)?;
+        let from = self.required(&fields, "from")?;
+        let Kind::List(items) = &from.value else {
+            self.tell(from.place, format!("`from` is a list, not {}", from.value.noun()));
+            return None;
+        };
+        if items.is_empty() || items.len() > MOST_BALANCERS {
+            self.tell(from.place, format!("`from` names 1 to {MOST_BALANCERS} networks of balancers"));
+        }
+        let networks = items.iter().filter_map(|item| self.balancers(item)).collect();
+        Some(ProxyProtocol { from: networks })
+    }
+
+    /// A network of balancers, written as what it is: whoever is in it is believed.
+    fn balancers(&mut self, tree: &Tree) -> Option<IpNet> {
+        let text = self.text(tree, "a network")?.value;
+        let single = || text.parse::<IpAddr>().ok().map(IpNet::from);
+        let Some(network) = text.parse::<IpNet>().ok().or_else(single) else {
+            let problem = Problem::at(tree.place, format!("`{text}` is neither a network nor an address"));
+            self.problems.push(problem.hint("write a network as `10.0.0.0/8`, an address as `10.0.0.5`"));
+            return None;
+        };
+        if network.prefix_len() == 0 {
+            let problem = Problem::at(tree.place, format!("`{text}` is everybody"));
+            self.problems.push(
+                problem.hint("who is listed is believed whatever address it names: list the balancers alone"),
+            );
+        } else if network.trunc() != network {
+            let problem = Problem::at(tree.place, format!("`{text}` is an address within a network"));
+            let (network, address) = (network.trunc(), network.addr());
+            self.problems.push(problem.hint(format!("write `{network}` for the network, or `{address}`")));
+        }
+        Some(network)
     }
 
     fn limits(&mut self, tree: &Tree, of: &str) -> Limits {

@@ -3,6 +3,7 @@
 mod deploy;
 mod inputs;
 mod join;
+mod join_token;
 mod node;
 mod remove;
 mod swarm;
@@ -64,8 +65,8 @@ struct Common {
 enum ClusterCommand {
     /// Make a swarm on this engine if it is in none, and accept this machine as a node
     Init(swarm::InitArguments),
-    /// Print what another machine joins with
-    JoinToken(swarm::JoinTokenArguments),
+    /// Print what another machine joins the swarm with, or make the token of a machine without Docker
+    JoinToken(join_token::JoinTokenArguments),
     /// Let this machine join a swarm
     Join(join::JoinArguments),
     /// Bind the name of a node in network.yml to a machine of the swarm
@@ -85,7 +86,7 @@ pub(super) async fn cluster(arguments: &ClusterArguments) -> anyhow::Result<()> 
     let common = &arguments.common;
     match &arguments.command {
         ClusterCommand::Init(of) => swarm::init(of, common).await,
-        ClusterCommand::JoinToken(of) => swarm::join_token(of, common).await,
+        ClusterCommand::JoinToken(of) => join_token::join_token(of, common).await,
         ClusterCommand::Join(of) => join::join(of, common).await,
         ClusterCommand::Accept(of) => node::accept(of, common).await,
         ClusterCommand::Plan => deploy::plan(common).await,

@@ -13,9 +13,10 @@ const PARAMETERS: [&str; 8] =
 /// The same, which means nothing here: the writable host is always looked for.
 const IGNORED: [&str; 2] = ["target_session_attrs", "load_balance_hosts"];
 
-/// So long an open transaction may lie idle before the server ends it: the instance hangs, and all
-/// other writers wait for it (design.md section 4 says the same of SQLite's lock).
-const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(1);
+/// So long an open transaction may lie idle before the server ends it: the instance hangs or its machine is
+/// gone, and all other writers wait for it (design.md section 4 says the same of SQLite's lock). Those of its
+/// machine that stood in line for the lock get it in turn, and are waited for as long each; so it is short.
+const IDLE_IN_TRANSACTION: Duration = Duration::from_millis(500);
 
 /// Why a text is no address. Never contains the password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -88,6 +88,22 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// Whether it may be over in a moment by itself.
+    pub(crate) const fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::HostUnknown
+                | Self::Refused
+                | Self::Silent(_)
+                | Self::Unreachable(_)
+                | Self::Standby
+                | Self::ReadOnly
+                | Self::Starting(_)
+        )
+    }
+}
+
+impl Problem {
     /// What can be done.
     #[must_use]
     pub const fn hint(&self) -> &'static str {

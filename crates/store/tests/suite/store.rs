@@ -14,7 +14,7 @@ use evergate_store::audit::Verification;
 use evergate_store::credentials::{NewCredential, Sort};
 use evergate_store::{
     Actor, Settings, Store, StoreError, Tx, attempts, audit, configurations, credentials, effects, groups,
-    instances, leases, outbox, users,
+    instances, join_tokens, leases, outbox, users,
 };
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -369,7 +369,7 @@ async fn a_write_waits_for_whoever_holds_the_lock_and_goes_on_at_once_when_they_
     let (hung, waiting) = (database.open().await, database.open().await);
     let tx = hung.begin().await.unwrap();
     let write = tokio::spawn(async move { waiting.begin().await.map(|_| Instant::now()) });
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!write.is_finished(), "the lock is held");
     let released = Instant::now();
     drop(tx);
@@ -431,4 +431,38 @@ async fn what_a_dead_instance_leased_is_free_when_it_starts_again() {
     assert!(outbox::lease(&mut tx, NOW, &two, until, 10).await.unwrap().is_empty());
     assert_eq!(outbox::end_leases(&mut tx, &one).await.unwrap(), 1);
     assert_eq!(outbox::lease(&mut tx, NOW, &two, until, 10).await.unwrap()[0].interruptions, 1);
+}
+
+#[tokio::test]
+async fn a_join_token_is_good_for_its_node_once_and_until_it_expires() {
+    let database = Database::new().await;
+    let (one, two) = (database.open().await, database.open().await);
+    let (node, other) = (name("node-b"), name("node-c"));
+    let expires_at = NOW.plus(Duration::from_secs(60));
+    let add = async |hash: &str| {
+        let mut tx = one.begin().await.unwrap();
+        join_tokens::add(&mut tx, &Actor::System, NOW, &node, hash, expires_at).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    add("first").await;
+    let mut reading = two.read().await.unwrap();
+    assert_eq!(join_tokens::find(&mut reading, NOW, "first").await.unwrap(), Some(node.clone()));
+    assert_eq!(join_tokens::find(&mut reading, expires_at, "first").await.unwrap(), None);
+    add("second").await;
+    assert_eq!(join_tokens::find(&mut reading, NOW, "first").await.unwrap(), None, "a new one replaces it");
+    drop(reading);
+
+    let accept = async |store: &Store, node: &Name, now: Timestamp| {
+        let mut tx = store.begin().await.unwrap();
+        let accepted = join_tokens::accept(&mut tx, &Actor::System, now, node, "second").await.unwrap();
+        tx.commit().await.unwrap();
+        accepted
+    };
+    assert!(!accept(&one, &other, NOW).await, "it is another node's");
+    assert!(!accept(&one, &node, expires_at).await, "it has expired");
+    let (here, there) = tokio::join!(accept(&one, &node, NOW), accept(&two, &node, NOW));
+    assert_eq!(usize::from(here) + usize::from(there), 1, "used twice at once, it is good once");
+    let mut reading = one.read().await.unwrap();
+    let known = join_tokens::find(&mut reading, NOW, "second").await.unwrap();
+    assert_eq!(known, Some(node), "who repeats the request is still known");
 }

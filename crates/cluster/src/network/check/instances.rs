@@ -35,8 +35,9 @@ fn instance(
         service: entry.service,
         node: entry.node.value.parse().ok()?,
         priority: entry.priority,
-        listen: entry.listen.iter().map(|listen| listen.value).collect(),
+        listen: entry.listen.iter().map(|listen| listen.value.clone()).collect(),
         port: None,
+        operations: 0,
         image: entry.image.as_ref().map(|image| image.value.clone()),
         limits: entry.limits.or(file.limits),
     };

@@ -10,6 +10,8 @@ use super::super::{Planned, Problem};
 
 /// Further instances of a service on the same node are this far apart.
 const STEP: u16 = 10;
+/// Where the instances of a plain machine say how they are, one after the other; on its loopback interface.
+const OPERATIONS: u16 = 8500;
 /// What a swarm needs of its nodes: managers' API, gossip, overlay networks.
 const SWARM: [u16; 3] = [2377, 7946, 4789];
 
@@ -32,11 +34,17 @@ pub(in super::super) const fn console(internal: u16) -> u16 {
 /// The first instance of a service on a node has the service's port, the next ones follow in the order of the file.
 pub(super) fn assign(instances: &mut [(Place, Planned)]) {
     let mut next: BTreeMap<(Name, Service), u16> = BTreeMap::new();
-    for (_, instance) in instances {
+    for (_, instance) in instances.iter_mut() {
         let Some(first) = internal(instance.service) else { continue };
         let port = next.entry((instance.node.clone(), instance.service)).or_insert(first);
         instance.port = Some(*port);
         *port = port.saturating_add(STEP);
+    }
+    let mut next: BTreeMap<Name, u16> = BTreeMap::new();
+    for (_, instance) in instances {
+        let port = next.entry(instance.node.clone()).or_insert(OPERATIONS);
+        instance.operations = *port;
+        *port = port.saturating_add(1);
     }
 }
 
@@ -48,6 +56,12 @@ pub(super) fn clashes(instances: &[(Place, Planned)], file: &NetworkFile, proble
         for port in instance.port.into_iter().chain(console) {
             taken.insert((&instance.node, port), format!("`{}`", instance.name));
         }
+    }
+    let is_in_swarm = |node: &Name| {
+        file.nodes.iter().any(|(name, entry)| name.value == node.as_str() && entry.swarm.is_some())
+    };
+    for (_, instance) in instances.iter().filter(|(_, instance)| !is_in_swarm(&instance.node)) {
+        taken.insert((&instance.node, instance.operations), format!("`{}`", instance.name));
     }
     for (name, _) in file.nodes.iter().filter(|(_, entry)| entry.swarm.is_some()) {
         let node =

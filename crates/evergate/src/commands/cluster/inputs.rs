@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use evergate_cluster::api_client::segment;
+use evergate_cluster::image;
 use evergate_cluster::network::{Database, Network};
 use evergate_cluster::plan::{Plan, Step};
 use evergate_cluster::render::{DATABASE, Inputs};
@@ -27,7 +28,7 @@ pub(super) fn inputs(network: &Network) -> Inputs {
     let is_managed = matches!(network.database(), Database::Managed(_));
     Inputs {
         image: format!("evergate:{}", env!("CARGO_PKG_VERSION")),
-        live: vec!["/evergate".to_owned(), "live".to_owned()],
+        live: image::LIVE.map(str::to_owned).to_vec(),
         bootstraps: bootstraps.collect(),
         database_password: is_managed.then(|| password(network)),
     }

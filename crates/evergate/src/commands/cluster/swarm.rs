@@ -1,4 +1,4 @@
-//! `evergate cluster init` and `join-token`: a swarm, and what others join it with.
+//! `evergate cluster init`: a swarm.
 
 use anyhow::Context;
 use clap::Args;
@@ -17,15 +17,6 @@ pub(super) struct InitArguments {
     /// The node of network.yml that this machine is
     #[arg(long, value_name = "NAME")]
     node: Name,
-}
-
-/// The arguments of `evergate cluster join-token`.
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  evergate cluster join-token")]
-pub(super) struct JoinTokenArguments {
-    /// For a machine that is to be a manager
-    #[arg(long)]
-    manager: bool,
 }
 
 pub(super) async fn init(arguments: &InitArguments, common: &Common) -> anyhow::Result<()> {
@@ -69,17 +60,4 @@ pub(super) async fn init(arguments: &InitArguments, common: &Common) -> anyhow::
 pub(super) fn unknown(network: &Network, node: &Name) -> anyhow::Error {
     let known: Vec<&str> = network.nodes().keys().map(Name::as_str).collect();
     Usage(format!("network.yml has no node `{node}`; its nodes are: {}", known.join(", "))).into()
-}
-
-pub(super) async fn join_token(arguments: &JoinTokenArguments, common: &Common) -> anyhow::Result<()> {
-    let network = common.network()?;
-    let line = common.swarm(&network).await?.join_line(arguments.manager).await?;
-    let (token, manager) = (line.token.expose(), &line.manager);
-    let docker = format!("docker swarm join --token {token} {manager}");
-    let evergate = format!("evergate cluster join {manager} --token-file FILE");
-    let text = format!(
-        "{token}\n\nWrite this token into a file on the machine that joins, and say there:\n  {evergate}\nor by Docker's own means:\n  {docker}\nWho has the token can join; it gets nothing until it is accepted here (evergate cluster accept)."
-    );
-    let told = json!({ "token": token, "manager": manager, "docker": docker, "evergate": evergate });
-    common.target.done(&told, &text)
 }

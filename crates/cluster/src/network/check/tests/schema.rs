@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::network::NetworkFile;
 use crate::network::check::overrides::SECTIONS;
-use crate::network::reading::{DATABASE, FILE, INSTANCE, LIMITS, LISTEN, NODE};
+use crate::network::reading::{DATABASE, FILE, INSTANCE, LIMITS, LISTEN, NODE, PROXY_PROTOCOL};
 
 fn schema() -> Value {
     schemars::schema_for!(NetworkFile).to_value()
@@ -26,9 +26,13 @@ fn sorted<'a>(keys: &[&'a str]) -> Vec<&'a str> {
 fn the_schema_knows_the_keys_that_are_read_and_no_others() {
     let schema = schema();
     assert_eq!(keys(&schema), sorted(&FILE));
-    for (definition, read) in
-        [("NodeEntry", &NODE[..]), ("InstanceEntry", &INSTANCE), ("Listen", &LISTEN), ("Limits", &LIMITS)]
-    {
+    for (definition, read) in [
+        ("NodeEntry", &NODE[..]),
+        ("InstanceEntry", &INSTANCE),
+        ("Listen", &LISTEN),
+        ("ProxyProtocol", &PROXY_PROTOCOL),
+        ("Limits", &LIMITS),
+    ] {
         let definition = &schema["$defs"][definition];
         assert_eq!(keys(definition), sorted(read));
         assert_eq!(definition["additionalProperties"], false);
@@ -47,6 +51,7 @@ fn the_schema_requires_what_is_required() {
     assert_eq!(schema["$defs"]["NodeEntry"]["required"], serde_json::json!(["address"]));
     assert_eq!(schema["$defs"]["InstanceEntry"]["required"], serde_json::json!(["service", "node"]));
     assert_eq!(schema["$defs"]["Listen"]["required"], serde_json::json!(["port"]));
+    assert_eq!(schema["$defs"]["ProxyProtocol"]["required"], serde_json::json!(["from"]));
 }
 
 #[test]

@@ -51,6 +51,7 @@ mod postgres;
 mod query;
 pub mod revocations;
 mod row;
+pub mod servers;
 pub mod sessions;
 pub mod snapshots;
 mod sqlite;

@@ -12,6 +12,8 @@
     reason = "a test"
 )]
 
+#[path = "postgresql/checking.rs"]
+mod checking;
 #[path = "support/cluster.rs"]
 mod cluster;
 #[path = "support/postgresql.rs"]

@@ -45,6 +45,7 @@ pub mod join_tokens;
 pub mod keys;
 pub mod leases;
 mod migrations;
+pub mod moving;
 mod open;
 pub mod outbox;
 mod postgres;

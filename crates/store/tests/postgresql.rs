@@ -20,6 +20,8 @@ mod cluster;
 mod database;
 #[path = "postgresql/following.rs"]
 mod following;
+#[path = "postgresql/moving.rs"]
+mod moving;
 #[path = "suite/suite.rs"]
 mod suite;
 #[path = "postgresql/trouble.rs"]

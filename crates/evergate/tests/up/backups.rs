@@ -27,6 +27,8 @@ fn an_installation_is_made_again_from_a_backup() {
     // Nor is one whose database is a PostgreSQL, which lies elsewhere.
     let elsewhere = Installation::new();
     std::fs::create_dir(elsewhere.data()).unwrap();
+    // What `up` leaves in a directory of its own.
+    std::fs::write(elsewhere.data().join("lock"), "").unwrap();
     std::fs::write(elsewhere.data().join("database-url"), "postgres://evergate@127.0.0.1:1/evergate")
         .unwrap();
     let (code, said) = refused(evergate(&["restore"]).arg(&file).arg("--data").arg(elsewhere.data()));

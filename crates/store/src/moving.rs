@@ -135,13 +135,14 @@ pub async fn move_all(source: &Store, target: &Store) -> Result<Moved, MoveError
         return Err(MoveError::Direction);
     }
     let mut from = source.begin().await?;
+    // Before the target's transaction begins, which may not lie idle for as long as this may take.
+    let head = head_of(&mut from).await?;
     let mut to = target.begin().await?;
     if let Database::Postgres(link) = to.database() {
         link.be_patient();
     }
     script(&mut to, PATIENCE).await?;
     refuse_others(&mut from, &mut to).await?;
-    let head = head_of(&mut from).await?;
     let mut rows = Vec::new();
     for &table in TABLES {
         rows.push((table, move_table(&mut from, &mut to, table).await?));

@@ -135,14 +135,15 @@ pub async fn move_all(source: &Store, target: &Store) -> Result<Moved, MoveError
         return Err(MoveError::Direction);
     }
     let mut from = source.begin().await?;
-    // Before the target's transaction begins, which may not lie idle for as long as this may take.
+    refuse_other_source(&mut from).await?;
+    // A long log takes a while: before anything waits in the target.
     let head = head_of(&mut from).await?;
     let mut to = target.begin().await?;
     if let Database::Postgres(link) = to.database() {
         link.be_patient();
     }
     script(&mut to, PATIENCE).await?;
-    refuse_others(&mut from, &mut to).await?;
+    refuse_other_target(&mut to).await?;
     let mut rows = Vec::new();
     for &table in TABLES {
         rows.push((table, move_table(&mut from, &mut to, table).await?));
@@ -152,16 +153,22 @@ pub async fn move_all(source: &Store, target: &Store) -> Result<Moved, MoveError
     Ok(Moved { rows, head })
 }
 
-/// Whether both are of this program, and the target is empty.
-async fn refuse_others(from: &mut Tx, to: &mut Tx) -> Result<(), MoveError> {
-    for (side, connection) in [("SQLite", &mut *from), ("PostgreSQL", &mut *to)] {
-        if !migrations::are_exactly_ours(connection).await? {
-            return Err(MoveError::OtherTables { side });
-        }
+/// Only what this program made, and of which every table is moved.
+async fn refuse_other_source(from: &mut Tx) -> Result<(), MoveError> {
+    if !migrations::are_exactly_ours(from).await? {
+        return Err(MoveError::OtherTables { side: "SQLite" });
     }
     let is_unknown = |table: &String| table != MIGRATIONS && !TABLES.contains(&table.as_str());
-    if let Some(table) = tables_of(from).await?.into_iter().find(is_unknown) {
-        return Err(MoveError::UnknownTable(table));
+    match tables_of(from).await?.into_iter().find(is_unknown) {
+        Some(table) => Err(MoveError::UnknownTable(table)),
+        None => Ok(()),
+    }
+}
+
+/// Only empty tables of this program; takes out the one row that they begin with.
+async fn refuse_other_target(to: &mut Tx) -> Result<(), MoveError> {
+    if !migrations::are_exactly_ours(to).await? {
+        return Err(MoveError::OtherTables { side: "PostgreSQL" });
     }
     for &table in TABLES.iter().filter(|table| **table != POSITION) {
         if count(to, table).await? != 0 {

@@ -3,6 +3,9 @@
 
 pub mod framing;
 pub(crate) mod guard;
+pub(crate) mod opening;
+pub(crate) mod plain;
+pub mod proxy_protocol;
 
 use evergate_model::path::PathError;
 use evergate_model::{Host, NormalPath};

@@ -1,4 +1,4 @@
-//! One client connection: TLS, HTTP/1.1 or HTTP/2, and how it ends.
+//! One client connection: whose it is, TLS, HTTP/1.1 or HTTP/2, and how it ends.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -6,10 +6,11 @@ use std::pin;
 use std::sync::Arc;
 
 use http::Request;
-use hyper::body::Incoming;
+use hyper::body;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -17,6 +18,8 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::accept::framing::LONGEST_HEAD;
 use crate::accept::guard::{Activity, Guard};
+use crate::accept::opening::{self, Beginning, Client, Refused};
+use crate::accept::plain;
 use crate::desk::{Desk, Mode, Origin};
 use crate::settings::Settings;
 
@@ -34,35 +37,78 @@ pub(crate) struct Serving {
     pub(crate) mode: watch::Receiver<Mode>,
 }
 
+/// A connection as it comes in.
+pub(crate) struct Incoming {
+    /// Its bytes.
+    pub(crate) stream: TcpStream,
+    /// The other end.
+    pub(crate) peer: IpAddr,
+    /// From where balancers bring connections.
+    pub(crate) balancers: Arc<[IpNet]>,
+}
+
 /// Serves a connection until it ends.
-pub(crate) async fn serve(stream: TcpStream, client: IpAddr, tls: Option<TlsAcceptor>, serving: Serving) {
+pub(crate) async fn serve(incoming: Incoming, tls: Option<TlsAcceptor>, serving: Serving) {
+    let Incoming { mut stream, peer, balancers } = incoming;
     // Answers are written whole: waiting for more would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "connection gone before it began");
         return;
     }
-    let Some(tls) = tls else {
-        return serve_http(stream, client, false, serving).await;
+    let settings = &serving.settings;
+    let outcome = match opening::client(&mut stream, peer, &balancers, settings.proxy_header).await {
+        Ok(client) => serve_client(stream, client, tls, serving).await,
+        Err(refused) => Err(refused),
     };
-    match tokio::time::timeout(serving.settings.head, tls.accept(stream)).await {
-        Ok(Ok(stream)) => {
-            let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            serve_http(stream, client, is_http2, serving).await;
-        }
-        Ok(Err(error)) => tracing::debug!(%error, %client, "TLS handshake failed"),
-        Err(_) => tracing::debug!(%client, "TLS handshake took too long"),
+    if let Err(refused) = outcome {
+        refused.count();
+        tracing::debug!(error = %refused, %peer, "connection refused");
     }
 }
 
-async fn serve_http<Io>(io: Io, client: IpAddr, is_http2: bool, serving: Serving)
+/// The same once it is known whose it is.
+async fn serve_client(
+    mut stream: TcpStream,
+    client: Client,
+    tls: Option<TlsAcceptor>,
+    serving: Serving,
+) -> Result<(), Refused> {
+    let Some(tls) = tls else {
+        serve_http(stream, client, false, serving).await;
+        return Ok(());
+    };
+    let limit = serving.settings.head;
+    let opening = async {
+        match opening::beginning(&stream).await? {
+            Beginning::Other => plain::answer(&mut stream, limit).await.map(|()| None),
+            Beginning::Handshake => Ok(Some(tls.accept(stream).await)),
+        }
+    };
+    match tokio::time::timeout(limit, opening).await {
+        Ok(Ok(Some(Ok(stream)))) => {
+            let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            serve_http(stream, client, is_http2, serving).await;
+        }
+        Ok(Ok(Some(Err(error)))) => {
+            tracing::debug!(%error, client = %client.address, "TLS handshake failed");
+        }
+        Ok(Ok(None)) => tracing::debug!(client = %client.address, "no TLS handshake"),
+        Ok(Err(refused)) => return Err(refused),
+        Err(_) => tracing::debug!(client = %client.address, "TLS handshake took too long"),
+    }
+    Ok(())
+}
+
+async fn serve_http<Io>(io: Io, client: Client, is_http2: bool, serving: Serving)
 where
     Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let Serving { desk, settings, mode } = serving;
     let activity = Arc::new(Activity::default());
     let io = TokioIo::new(Guard::new(io, is_http2, Arc::clone(&activity), &settings));
-    let place = Arc::new((desk, Origin { client, activity }));
-    let service = service_fn(move |request: Request<Incoming>| {
+    let origin = Origin { client: client.address, is_named: client.is_named, activity };
+    let place = Arc::new((desk, origin));
+    let service = service_fn(move |request: Request<body::Incoming>| {
         let place = Arc::clone(&place);
         async move { Ok::<_, Infallible>(place.0.answer(&place.1, request).await) }
     });
@@ -95,7 +141,7 @@ where
         outcome
     };
     if let Err(error) = outcome {
-        tracing::debug!(%error, %client, "connection ended");
+        tracing::debug!(%error, client = %client.address, "connection ended");
     }
 }
 

@@ -24,6 +24,7 @@ use crate::forward::pages::EndedSessions;
 use crate::forward::{ForwardError, Forwarder, Leaving};
 use crate::identify::{Caller, cookies};
 use crate::record::activity::Activity;
+use crate::record::counts::PROXY_REFUSED;
 use crate::record::spool::Spool;
 use crate::record::{self, Done};
 use crate::site::{Resource, Site, Target};
@@ -83,8 +84,10 @@ impl std::ops::Deref for Desk {
 /// The connection that a request came by.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
-    /// The client's address.
+    /// The client's address; a balancer's own where it is not named.
     pub(crate) client: IpAddr,
+    /// Whether the client is known: else the connection is a balancer's own, which is told of readiness alone.
+    pub(crate) is_named: bool,
     /// What its requests tell its guard.
     pub(crate) activity: Arc<ConnectionActivity>,
 }
@@ -146,6 +149,9 @@ impl Desk {
         let id = Id::new(self.clock.now(), rand::random());
         let site = self.site.load_full();
         let target = site.target(&asked.host);
+        if !origin.is_named && asked.path.path() != reserved::READY {
+            return unnamed(&head, origin);
+        }
         // The style sheets of the pages are the pages' own, also on the reserved paths.
         let is_asset = matches!(target, Some(Target::BuiltIn(_))) && asked.path.is_under(reserved::ASSETS);
         if asked.path.is_under(reserved::PREFIX) && !is_asset {
@@ -274,6 +280,17 @@ fn detail(head: &Parts, asked: &Asked, reason: &str) -> String {
 fn refused(head: &Parts, refusal: accept::Refusal) -> Response<Body> {
     let text = refusal.to_string();
     let words = Words { status: refusal.status(), title: "Request refused", text: &text, id: None };
+    let mut answer = answers::words(Reader::of(head), words);
+    close(&mut answer);
+    answer
+}
+
+/// A balancer's own connection asks for more than readiness: either it should have named a client, or it should not ask.
+fn unnamed(head: &Parts, origin: &Origin) -> Response<Body> {
+    metrics::counter!(PROXY_REFUSED, "cause" => "unnamed").increment(1);
+    tracing::debug!(balancer = %origin.client, "request of a balancer that names no client");
+    let text = "The balancer before this access point does not say whose request this is.";
+    let words = Words { status: StatusCode::BAD_REQUEST, title: "Request refused", text, id: None };
     let mut answer = answers::words(Reader::of(head), words);
     close(&mut answer);
     answer

@@ -17,6 +17,8 @@ use crate::sign_in;
 
 /// What the reserved paths begin with.
 pub(crate) const PREFIX: &str = "/.evergate";
+/// Says whether this access point should be given work.
+pub(crate) const READY: &str = "/.evergate/ready";
 /// Where the pages' assets are; forwarded with the pages on their hosts.
 pub(crate) const ASSETS: &str = "/.evergate/assets";
 
@@ -32,7 +34,7 @@ struct HandOver {
 pub(crate) async fn answer(desk: &Desk, head: &Parts, asked: &Asked, id: Id<Request>) -> Response<Body> {
     let is_read = head.method == Method::GET || head.method == Method::HEAD;
     match asked.path.path() {
-        "/.evergate/ready" if is_read => ready(desk),
+        READY if is_read => ready(desk),
         "/.evergate/jwks.json" if is_read => {
             answers::with_type("application/jwk-set+json", desk.site().jwks.clone())
         }

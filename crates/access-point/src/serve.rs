@@ -83,10 +83,10 @@ fn open_listeners(instance: &Instance) -> anyhow::Result<Vec<Listener>> {
     let open = |source: &ListenerSource| {
         let is_shared = matches!(source, ListenerSource::Inherited { .. });
         let socket = source.open().with_context(|| match source {
-            ListenerSource::Address { address } => format!("cannot listen on `{address}`"),
+            ListenerSource::Address { address, .. } => format!("cannot listen on `{address}`"),
             ListenerSource::Inherited { .. } => "no listening socket was inherited".to_owned(),
         })?;
-        Ok(Listener { socket, is_shared })
+        Ok(Listener { socket, is_shared, balancers: source.balancers().into() })
     };
     instance.bootstrap.listeners.iter().map(open).collect()
 }

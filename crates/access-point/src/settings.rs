@@ -12,6 +12,9 @@ pub struct Settings {
     pub connections_per_thread: usize,
     /// A client may take so long for the TLS handshake, and for sending a request's head.
     pub head: Duration,
+    /// A balancer may take so long for the header that says whom it brings: it is sent at once, and once more where
+    /// the network loses it (the specification of the PROXY protocol wants 3 s at least).
+    pub proxy_header: Duration,
     /// A connection without a request in hand is closed after so long: later than clients give up theirs (90 s in the
     /// pools of Go's and Rust's common clients, 115 s in Firefox), since one that is closed just when a request is
     /// on its way loses that request for a client that does not repeat it.
@@ -28,6 +31,9 @@ pub struct Settings {
     pub upstream_idle_count: usize,
     /// How often time limits of a connection are looked at: they are met to within this.
     pub tick: Duration,
+    /// While stopping, connections that balancers bring are taken for so long: each of them may find out only then that
+    /// this access point is not ready.
+    pub lame: Duration,
     /// While draining, idle connections are left open for so long, so that a request on its way is
     /// still answered.
     pub drain_idle: Duration,
@@ -44,6 +50,7 @@ impl Default for Settings {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             connections_per_thread: 8192,
             head: Duration::from_secs(10),
+            proxy_header: Duration::from_secs(3),
             idle: Duration::from_secs(120),
             stall: Duration::from_secs(60),
             connect: Duration::from_secs(2),
@@ -51,6 +58,7 @@ impl Default for Settings {
             upstream_idle: Duration::from_secs(30),
             upstream_idle_count: 256,
             tick: Duration::from_secs(2),
+            lame: Duration::from_millis(1500),
             drain_idle: Duration::from_millis(1500),
             drain_requests: Duration::from_secs(5),
             upstream_roots: ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"]

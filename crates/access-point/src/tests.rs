@@ -3,6 +3,7 @@
 
 mod accepting;
 mod application;
+mod balancing;
 mod client;
 mod deciding;
 mod draining;

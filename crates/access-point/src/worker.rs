@@ -5,13 +5,14 @@ use std::net::TcpListener as StdListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use metrics::gauge;
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
-use crate::connection::{self, Serving};
+use crate::connection::{self, Incoming, Serving};
 use crate::desk::{Desk, Mode, Shared};
 use crate::forward::Forwarder;
 use crate::forward::pages::Pages;
@@ -27,6 +28,8 @@ pub(crate) struct Listener {
     pub(crate) socket: StdListener,
     /// Whether a peer accepts from it too, so that leaving it alone leaves nobody waiting.
     pub(crate) is_shared: bool,
+    /// From where balancers bring connections, with a PROXY header; empty: nobody does.
+    pub(crate) balancers: Arc<[IpNet]>,
 }
 
 impl Listener {
@@ -35,7 +38,8 @@ impl Listener {
     /// # Errors
     /// When the system has no more files.
     pub(crate) fn try_clone(&self) -> std::io::Result<Self> {
-        Ok(Self { socket: self.socket.try_clone()?, is_shared: self.is_shared })
+        let balancers = Arc::clone(&self.balancers);
+        Ok(Self { socket: self.socket.try_clone()?, is_shared: self.is_shared, balancers })
     }
 }
 
@@ -86,11 +90,15 @@ impl Worker {
             settings: Arc::clone(&self.settings),
             mode: mode.clone(),
         };
+        // What balancers bring until the last moment has as long as what was in hand before.
+        let is_behind = self.listeners.iter().any(|listener| !listener.balancers.is_empty());
+        let lame = if is_behind { self.settings.lame } else { Duration::ZERO };
         let room = Arc::new(Semaphore::new(self.settings.connections_per_thread));
         for listener in self.listeners {
             let accepting = Accepting {
                 socket: TcpListener::from_std(listener.socket)?,
                 is_shared: listener.is_shared,
+                balancers: listener.balancers,
                 tls: self.tls.clone(),
                 serving: serving.clone(),
                 room: Arc::clone(&room),
@@ -101,7 +109,7 @@ impl Worker {
         upstream_tasks.spawn(tidy(pool));
         drop(mode.wait_for(|mode| *mode == Mode::Stopping).await);
         connections.close();
-        if tokio::time::timeout(self.settings.drain_requests, connections.wait()).await.is_err() {
+        if tokio::time::timeout(lame + self.settings.drain_requests, connections.wait()).await.is_err() {
             tracing::warn!(connections = connections.len(), "connections cut off: they did not end in time");
         }
         Ok(())
@@ -119,6 +127,7 @@ async fn tidy(pool: Arc<Pool>) {
 struct Accepting {
     socket: TcpListener,
     is_shared: bool,
+    balancers: Arc<[IpNet]>,
     tls: Option<TlsAcceptor>,
     serving: Serving,
     room: Arc<Semaphore>,
@@ -135,21 +144,41 @@ impl Accepting {
                 () = self.accept() => {}
             }
         }
+        if !self.balancers.is_empty() {
+            let taking = async {
+                loop {
+                    self.accept().await;
+                }
+            };
+            // It has no other end.
+            let _ = tokio::time::timeout(self.serving.settings.lame, taking).await;
+        }
+        if !self.is_shared {
+            self.take_what_waits();
+        }
+    }
+
+    /// Serves the connections that the system has taken for this socket: it resets them when the socket is closed.
+    fn take_what_waits(self) {
+        let Self { socket, balancers, tls, serving, room, connections, .. } = self;
+        let Ok(socket) = socket.into_std() else { return };
+        while let Ok(room) = Arc::clone(&room).try_acquire_owned() {
+            let Ok((stream, address)) = socket.accept() else { return };
+            let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+            let Ok(stream) = stream else { continue };
+            let incoming =
+                Incoming { stream, peer: address.ip().to_canonical(), balancers: Arc::clone(&balancers) };
+            connections.spawn(serve(incoming, tls.clone(), serving.clone(), room));
+        }
     }
 
     async fn accept(&self) {
         let Ok(room) = Arc::clone(&self.room).acquire_owned().await else { return };
         match self.socket.accept().await {
             Ok((stream, address)) => {
-                let (tls, serving) = (self.tls.clone(), self.serving.clone());
-                let client = address.ip().to_canonical();
-                self.connections.spawn(async move {
-                    let open = gauge!(CONNECTIONS);
-                    open.increment(1.0);
-                    connection::serve(stream, client, tls, serving).await;
-                    open.decrement(1.0);
-                    drop(room);
-                });
+                let balancers = Arc::clone(&self.balancers);
+                let incoming = Incoming { stream, peer: address.ip().to_canonical(), balancers };
+                self.connections.spawn(serve(incoming, self.tls.clone(), self.serving.clone(), room));
             }
             Err(error) => {
                 tracing::debug!(%error, "connection not accepted");
@@ -157,6 +186,15 @@ impl Accepting {
             }
         }
     }
+}
+
+/// Serves a connection, which is counted and has its room until it ends.
+async fn serve(incoming: Incoming, tls: Option<TlsAcceptor>, serving: Serving, room: OwnedSemaphorePermit) {
+    let open = gauge!(CONNECTIONS);
+    open.increment(1.0);
+    connection::serve(incoming, tls, serving).await;
+    open.decrement(1.0);
+    drop(room);
 }
 
 /// Waits while this access point leaves a shared socket to its peers; false when it stops.

@@ -14,6 +14,7 @@ mod guard;
 mod instances;
 mod keys;
 mod mail;
+mod nodes;
 mod openapi;
 mod resources;
 mod route;
@@ -47,6 +48,7 @@ pub(crate) fn routes() -> Vec<Route> {
     [
         status::routes(),
         instances::routes(),
+        nodes::routes(),
         users::routes(),
         groups::routes(),
         resources::routes(),

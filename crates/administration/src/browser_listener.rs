@@ -1,5 +1,5 @@
 //! The listener by which browsers and API clients reach this instance directly, past the access
-//! points: TLS with the local CA's certificate for `localhost`.
+//! points: TLS with the local CA's certificates for `localhost` and for the address of its node.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use evergate_process::identity;
+use evergate_store::{Reading, installation};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -42,7 +43,7 @@ pub(crate) async fn serve(office: &Office, router: Router) -> anyhow::Result<()>
     if office.instance.bootstrap.listeners.is_empty() {
         return Ok(());
     }
-    let certificate = Arc::new(Shown(ArcSwap::from_pointee(load(office).await?)));
+    let certificate = Arc::new(Shown(ArcSwap::from_pointee(load_all(office).await?)));
     let mut config = ServerConfig::builder_with_provider(identity::provider())
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
@@ -64,22 +65,41 @@ pub(crate) async fn serve(office: &Office, router: Router) -> anyhow::Result<()>
     Ok(())
 }
 
-/// The certificate that is shown; replaced while connections stand.
+/// The certificates that are shown, by host: `localhost`, and how other machines reach this one;
+/// replaced while connections stand.
 #[derive(Debug)]
-struct Shown(ArcSwap<CertifiedKey>);
+struct Shown(ArcSwap<Vec<(String, Arc<CertifiedKey>)>>);
 
 impl ResolvesServerCert for Shown {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load_full())
+    /// Who names no host has asked for an address (RFC 6066 section 3): no one does that for this
+    /// machine's own.
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let all = self.0.load();
+        let found = match hello.server_name() {
+            Some(host) => all.iter().find(|(name, _)| name == host).or_else(|| all.first()),
+            None => all.last(),
+        };
+        found.map(|(_, certificate)| Arc::clone(certificate))
     }
 }
 
-async fn load(office: &Office) -> Result<CertifiedKey, Failure> {
+async fn load_all(office: &Office) -> Result<Vec<(String, Arc<CertifiedKey>)>, Failure> {
     let mut reading = office.store.read().await?;
-    let found = certificates::find(&mut reading, &office.vault, certificates::LOCALHOST)
+    let topology = installation::get(&mut reading).await?.ok_or(Failure::Missing("installation"))?.topology;
+    let own = topology.find(&office.instance.bootstrap.instance).and_then(certificates::direct_host);
+    let mut all = Vec::new();
+    for host in std::iter::once(certificates::LOCALHOST.to_owned()).chain(own.map(|host| host.to_string())) {
+        let certificate = load(office, &mut reading, &host).await?;
+        all.push((host, Arc::new(certificate)));
+    }
+    Ok(all)
+}
+
+async fn load(office: &Office, reading: &mut Reading, host: &str) -> Result<CertifiedKey, Failure> {
+    let found = certificates::find(reading, &office.vault, host)
         .await?
-        .ok_or(Failure::Missing("certificate for `localhost`"))?;
-    let failed = Failure::crypto("certificate for `localhost`");
+        .ok_or(Failure::Missing("certificate for its own listener"))?;
+    let failed = Failure::crypto("certificate for its own listener");
     let chain = CertificateDer::pem_slice_iter(found.chain.as_bytes())
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| failed(&error))?;
@@ -96,7 +116,7 @@ async fn renew(office: Office, shown: Arc<Shown>) {
         if latest == revision {
             continue;
         }
-        match load(&office).await {
+        match load_all(&office).await {
             Ok(certificate) => {
                 shown.0.store(Arc::new(certificate));
                 revision = latest;

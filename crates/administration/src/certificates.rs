@@ -4,14 +4,15 @@
 mod brought;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use evergate_keys::certificate_authority::{Authority, HOST_DAYS};
 use evergate_model::snapshot::ListenerCertificate;
-use evergate_model::{Configuration, Host, Timestamp};
+use evergate_model::{Configuration, Host, Instance, Service, Timestamp};
 use evergate_store::host_certificates::{self, HostCertificate};
 use evergate_store::keys::Role;
-use evergate_store::{Connection, Tx};
+use evergate_store::{Connection, Tx, installation};
 
 use crate::vault::{Vault, certificate_name};
 use crate::{Failure, authorities};
@@ -22,8 +23,8 @@ const RENEW_BEFORE: Duration = Duration::from_secs(HOST_DAYS * 86_400 / 3);
 /// The host by which administration instances are reached directly.
 pub(crate) const LOCALHOST: &str = "localhost";
 
-/// Makes every host of `configuration` have a certificate, and forgets those of hosts that are no
-/// more; whether anything changed.
+/// Makes every host of `configuration`, and every host by which administration is reached directly,
+/// have a certificate, and forgets those of hosts that are no more; whether anything changed.
 pub(crate) async fn provide(
     tx: &mut Tx,
     vault: &Vault,
@@ -31,7 +32,8 @@ pub(crate) async fn provide(
     configuration: &Configuration,
 ) -> Result<bool, Failure> {
     let present = host_certificates::list(tx).await?;
-    let wanted = wanted(configuration)?;
+    let direct = direct_hosts(tx).await?;
+    let wanted = wanted(configuration, direct)?;
     let mut is_changed = false;
     for stale in present.iter().filter(|one| !wanted.iter().any(|wanted| wanted.name() == one.name)) {
         host_certificates::remove(tx, &stale.name).await?;
@@ -46,6 +48,21 @@ pub(crate) async fn provide(
         }
     }
     Ok(is_changed)
+}
+
+/// By what names administration instances are reached past the access points: on their own machine, and by
+/// the addresses of their nodes. An IPv6 address has no certificate.
+async fn direct_hosts(connection: &mut Connection) -> Result<BTreeSet<Host>, Failure> {
+    let topology = installation::get(connection).await?.ok_or(Failure::Missing("installation"))?.topology;
+    let addresses = topology.of(Service::Administration).filter_map(direct_host);
+    Ok(addresses.chain(LOCALHOST.parse()).collect())
+}
+
+/// The name by which other machines reach an instance.
+pub(crate) fn direct_host(instance: &Instance) -> Option<Host> {
+    let (host, _) = instance.address.rsplit_once(':')?;
+    let is_loopback = host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    host.parse().ok().filter(|_| !is_loopback)
 }
 
 /// What the access points' listeners show, for the hosts of the configuration.
@@ -88,12 +105,11 @@ enum Wanted {
     Brought(brought::Brought),
 }
 
-fn wanted(configuration: &Configuration) -> Result<Vec<Wanted>, Failure> {
+fn wanted(configuration: &Configuration, direct: BTreeSet<Host>) -> Result<Vec<Wanted>, Failure> {
     let brought = brought::read_all(&configuration.certificates).map_err(Failure::Invalid)?;
     let covered: BTreeSet<&Host> = configuration.certificates.iter().flat_map(|files| &files.hosts).collect();
     let local = hosts(configuration).into_iter().filter(|host| !covered.contains(host));
-    let localhost = LOCALHOST.parse::<Host>().ok();
-    let local: BTreeSet<Host> = local.chain(localhost).collect();
+    let local: BTreeSet<Host> = local.chain(direct).collect();
     Ok(local.into_iter().map(Wanted::Local).chain(brought.into_iter().map(Wanted::Brought)).collect())
 }
 

@@ -13,29 +13,42 @@ mod identities;
 mod reconcile;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use evergate_model::configuration::Resource;
-use evergate_model::{Host, Name, Timestamp, Topology};
+use evergate_model::{Host, Instance, Name, Secret, Timestamp, Topology};
 use evergate_process::Clock;
 use evergate_process::bootstrap::ListenerSource;
-use evergate_store::{Settings, Store, configurations};
+use evergate_store::{Settings, Store, StoreError, configurations, installation};
+use tokio::time::Instant;
 
 use crate::vault::Vault;
 
 pub use demo::DemoUser;
 pub(crate) use demo::EMAIL as DEMO_EMAIL;
 pub(crate) use files::new_password;
-pub use files::{ADMINISTRATOR, API_TOKEN_FILE, DEMO_FILE, LOCAL_CA_FILE, PASSWORD_FILE, WRAPPING_KEY_FILE};
+pub use files::{
+    ADMINISTRATOR, API_TOKEN_FILE, DATABASE_URL_FILE, DEMO_FILE, LOCAL_CA_FILE, PASSWORD_FILE,
+    WRAPPING_KEY_FILE,
+};
+
+/// So long a database that is not there yet is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// What the installation should be.
 #[derive(Debug, Clone)]
 pub struct SetUp {
-    /// Its directory: absolute, there, for its owner alone.
+    /// Its directory on this machine: absolute, there, for its owner alone.
     pub directory: PathBuf,
-    /// Its instances.
+    /// The URL of its database: [`sqlite_url`], or a PostgreSQL's.
+    pub database: Secret<String>,
+    /// Its instances, on whichever node.
     pub topology: Topology,
+    /// The node that this is; only its instances get their bootstrap files here. `None`: all of them.
+    pub node: Option<Name>,
     /// Where browsers and API clients reach access points and administration instances.
     pub listeners: BTreeMap<Name, Vec<ListenerSource>>,
     /// What the hosts of portal and console lie under. Counts at the first start; after that the
@@ -48,6 +61,14 @@ pub struct SetUp {
     /// The demo's resource: the first start makes it and the demo user; later starts only move its
     /// servers, as long as both are there.
     pub demo: Option<(Name, Resource)>,
+}
+
+impl SetUp {
+    /// The instances of this machine.
+    fn here(&self) -> impl Iterator<Item = &Instance> {
+        let is_here = |instance: &&Instance| self.node.as_ref().is_none_or(|node| instance.node == *node);
+        self.topology.instances.iter().filter(is_here)
+    }
 }
 
 /// What there is afterwards.
@@ -71,22 +92,28 @@ pub struct Installation {
     pub resources: BTreeMap<Name, Resource>,
 }
 
-/// The URL of the database in an installation's directory.
+/// The URL of the SQLite database in an installation's directory.
 #[must_use]
-pub fn database_url(directory: &std::path::Path) -> String {
-    format!("sqlite:{}", directory.join("evergate.db").display())
+pub fn sqlite_url(directory: &Path) -> Secret<String> {
+    Secret::new(format!("sqlite:{}", directory.join("evergate.db").display()))
+}
+
+/// The URL of the database of the installation in this directory: of the PostgreSQL that its last start
+/// was told of, or of the SQLite beside.
+///
+/// # Errors
+/// When the file that says so cannot be read.
+pub fn database_url(directory: &Path) -> anyhow::Result<Secret<String>> {
+    Ok(files::database_url(directory)?.unwrap_or_else(|| sqlite_url(directory)))
 }
 
 /// The signed snapshot of one service as it lies in an installation's database.
 ///
 /// # Errors
 /// When there is no installation in the directory, or it cannot be opened.
-pub async fn latest_snapshot(
-    directory: &std::path::Path,
-    audience: evergate_model::Service,
-) -> anyhow::Result<Vec<u8>> {
+pub async fn latest_snapshot(directory: &Path, audience: evergate_model::Service) -> anyhow::Result<Vec<u8>> {
     let vault = Vault::from_hex(&files::wrapping_key(directory, false)?)?;
-    let store = Store::open(&database_url(directory), Settings::default()).await?;
+    let store = Store::open(database_url(directory)?.expose(), Settings::default()).await?;
     let newer = crate::publishing::newer_envelope(&mut *store.read().await?, &vault, audience, 0).await?;
     store.close().await;
     newer.map(|(_, envelope)| envelope).context("there is no snapshot")
@@ -98,30 +125,46 @@ pub async fn latest_snapshot(
 /// When the directory cannot be written or is full, the database is another program's, or a wanted
 /// resource does not hold together with the configuration; nothing is damaged then.
 pub async fn set_up(wanted: &SetUp, clock: &Clock) -> anyhow::Result<Installation> {
-    let directory = &wanted.directory;
-    let is_new = !directory.join("evergate.db").exists();
-    let wrapping_key = files::wrapping_key(directory, is_new)?;
-    let vault = Vault::from_hex(&wrapping_key).context("the wrapping key cannot be used")?;
     let settings = Settings { create: true, ..Settings::default() };
-    let store = Store::open(&database_url(directory), settings)
-        .await
-        .with_context(|| format!("cannot open the database in `{}`", directory.display()))?;
-    let outcome = write(wanted, &store, &vault, &wrapping_key, clock.now()).await;
+    let store = open_patiently(wanted.database.expose(), settings).await.with_context(|| {
+        format!("cannot open the database of the installation in `{}`", wanted.directory.display())
+    })?;
+    let outcome = write(wanted, &store, clock.now()).await;
     store.close().await;
     outcome
 }
 
-async fn write(
-    wanted: &SetUp,
-    store: &Store,
-    vault: &Vault,
-    wrapping_key: &evergate_model::Secret<String>,
-    now: Timestamp,
-) -> anyhow::Result<Installation> {
+/// Opens the database; where all machines have just been switched on, its own may take longer.
+async fn open_patiently(url: &str, settings: Settings) -> Result<Store, StoreError> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut was_told = false;
+    loop {
+        match Store::open(url, settings.clone()).await {
+            Err(error) if error.is_too_early() && Instant::now() < deadline => {
+                if !std::mem::replace(&mut was_told, true) {
+                    let seconds = PATIENCE.as_secs();
+                    tracing::warn!(
+                        error = crate::failure::chain(&error),
+                        seconds,
+                        "waiting for the database"
+                    );
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn write(wanted: &SetUp, store: &Store, now: Timestamp) -> anyhow::Result<Installation> {
     store.migrate().await.context("the database cannot be brought up to date")?;
+    files::keep_database_url(&wanted.directory, &wanted.database)?;
+    let is_new = installation::get(&mut *store.read().await?).await?.is_none();
+    let wrapping_key = files::wrapping_key(&wanted.directory, is_new)?;
+    let vault = &Vault::from_hex(&wrapping_key).context("the wrapping key cannot be used")?;
     let first_start = first_start::make_if_absent(store, vault, wanted, now).await?;
     let identities = reconcile::reconcile(store, vault, wanted, now).await?;
-    let bootstrap_files = bootstrap_files::write(store, vault, wanted, wrapping_key, identities).await?;
+    let bootstrap_files = bootstrap_files::write(store, vault, wanted, &wrapping_key, identities).await?;
     let local_ca = files::write_local_ca(store, &wanted.directory).await?;
     let (_, configuration) = configurations::latest(&mut *store.read().await?)
         .await?

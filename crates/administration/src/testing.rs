@@ -49,6 +49,8 @@ impl Fixture {
         let directory = tempfile::tempdir().unwrap();
         let wanted = SetUp {
             directory: directory.path().to_owned(),
+            database: crate::setup::sqlite_url(directory.path()),
+            node: None,
             topology: topology(),
             listeners: BTreeMap::new(),
             domain: "localhost".parse().unwrap(),

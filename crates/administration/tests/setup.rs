@@ -58,10 +58,12 @@ fn resource(host: &str) -> Resource {
 fn wanted(directory: &Path) -> SetUp {
     SetUp {
         directory: directory.to_owned(),
+        database: setup::sqlite_url(directory),
+        node: None,
         topology: topology(20_000),
         listeners: BTreeMap::from([(
             name("administration1"),
-            vec![ListenerSource::Address { address: "127.0.0.1:0".to_owned() }],
+            vec![ListenerSource::address("127.0.0.1:0".to_owned())],
         )]),
         domain: "localhost".parse().unwrap(),
         public_port: 10_443,
@@ -71,7 +73,7 @@ fn wanted(directory: &Path) -> SetUp {
 }
 
 async fn open(directory: &Path) -> Store {
-    Store::open(&setup::database_url(directory), Settings::default()).await.unwrap()
+    Store::open(setup::sqlite_url(directory).expose(), Settings::default()).await.unwrap()
 }
 
 #[tokio::test]

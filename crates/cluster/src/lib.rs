@@ -1,13 +1,17 @@
-//! The installation as a whole: `network.yml`, the client of the REST API, and the drill that kills
-//! instances and counts what that costs.
+//! The installation as a whole: `network.yml`, what a swarm is told of it and in which order, the client of the REST
+//! API, and the drill that kills instances and counts what that costs.
 //!
 //! **Not here:** what an instance does; how processes are started and ended (the `process` crate
 //! and `evergate up`); the words of the command line.
 //!
-//! **Begin at** [`network::Network`] (the one file of the topology), then [`drill::run`].
+//! **Begin at** [`network::Network`] (the one file of the topology), then [`render::render`] and [`plan::Plan`], or
+//! [`drill::run`].
 
 pub mod api_client;
 pub mod drill;
+pub mod image;
 pub mod load;
 pub mod network;
+pub mod plan;
+pub mod render;
 pub mod running;

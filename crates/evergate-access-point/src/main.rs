@@ -1,12 +1,15 @@
 //! The access point alone, for machines at the edge: nothing in this binary can open the database,
 //! mint a session or read a rule.
 
-use std::path::PathBuf;
+mod run;
+mod supervise;
 
-use anyhow::{Context, ensure};
-use clap::Parser;
-use evergate_model::Service;
-use evergate_process::{Bootstrap, Instance, instance, limits, telemetry};
+use anyhow::Context;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
+use evergate_process::{limits, live, telemetry};
+
+use self::run::RunArguments;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -14,31 +17,51 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Run one access point.
 #[derive(Debug, Parser)]
 #[command(
+    name = "evergate-access-point",
     version,
+    args_conflicts_with_subcommands = true,
     after_help = "Example:\n  evergate-access-point --bootstrap access-point1.json --data /var/lib/evergate"
 )]
 struct Arguments {
-    /// What it must know before it can ask administration
-    #[arg(long, value_name = "FILE")]
-    bootstrap: PathBuf,
-    /// Where it keeps its last good state
-    #[arg(long, value_name = "DIR", default_value = "./evergate-data")]
-    data: PathBuf,
+    #[command(flatten)]
+    run: Option<RunArguments>,
     /// What is logged: a level, or levels by module
-    #[arg(long, env = "EVERGATE_LOG", value_name = "FILTER", default_value = telemetry::DEFAULT_FILTER)]
-    log: String,
+    #[arg(long, env = "EVERGATE_LOG", value_name = "FILTER", global = true)]
+    log: Option<String>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run it, and start it again when it dies: the first process of an image.
+    #[command(hide = true)]
+    Supervise(RunArguments),
+    /// Ask a URL, and succeed if it is answered: the health check of an image.
+    #[command(hide = true)]
+    Live {
+        /// What is asked
+        url: String,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     limits::use_small_pages().context("the system refuses small pages")?;
-    telemetry::start_logs(&arguments.log)?;
-    let bootstrap = Bootstrap::read(&arguments.bootstrap)?;
-    ensure!(bootstrap.service == Service::AccessPoint, "`{}` is not an access point", bootstrap.instance);
-    let instance = Instance::prepare(bootstrap, &arguments.data)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.context("cannot start the runtime")?;
-    let outcome = runtime.block_on(instance::run(instance, evergate_access_point::serve));
-    runtime.shutdown_background();
-    outcome
+    let logs = |default| telemetry::start_logs(arguments.log.as_deref().unwrap_or(default));
+    match (arguments.command, arguments.run) {
+        (Some(Command::Live { url }), _) => Ok(live::ask(&url)?),
+        (Some(Command::Supervise(run)), _) => {
+            logs("warn")?;
+            supervise::supervise(&run, arguments.log.as_deref())
+        }
+        (None, Some(run)) => {
+            logs(telemetry::DEFAULT_FILTER)?;
+            run::run(&run)
+        }
+        (None, None) => {
+            let mut command = Arguments::command();
+            command.error(ErrorKind::MissingRequiredArgument, "`--bootstrap <FILE>` is missing").exit()
+        }
+    }
 }

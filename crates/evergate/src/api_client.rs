@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use evergate_cluster::api_client::ApiClient;
+use evergate_cluster::api_client::{ApiClient, ApiError};
 use evergate_model::Secret;
 use serde_json::Value;
 
-use crate::failure::Usage;
-use crate::output;
+use crate::failure::{Usage, hinted};
+use crate::{joining, output};
 
 /// Which installation is meant, and how the answer is printed.
 #[derive(Debug, Clone, clap::Args)]
@@ -39,7 +39,15 @@ impl Target {
     /// When nothing runs there, or a file that is needed cannot be read.
     pub fn client(&self) -> anyhow::Result<ApiClient> {
         if self.server.is_empty() {
-            return Ok(ApiClient::local(&self.data)?);
+            let local = ApiClient::local(&self.data);
+            return match local {
+                Err(ApiError::Read { .. }) if joining::membership(&self.data)?.is_some() => Err(hinted(
+                    "this machine joined an installation, and has no API token of its own",
+                    "run the command on the machine that began it, or make a token there with \
+                     `evergate api-token create` and use --server, --ca and EVERGATE_API_TOKEN_FILE here",
+                )),
+                local => Ok(local?),
+            };
         }
         let missing = |what: &str| Usage(format!("--server needs {what}"));
         let ca = self.ca.as_ref().ok_or_else(|| missing("--ca FILE"))?;

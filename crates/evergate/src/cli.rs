@@ -8,7 +8,7 @@ use clap_complete::Shell;
 use evergate_process::telemetry;
 
 use crate::commands::{self, OperatorCommand};
-use crate::{backup, demo, demo_application, logs, mail, output, run, trust, up};
+use crate::{backup, demo, demo_application, logs, mail, output, run, supervise, trust, up};
 
 /// An access gateway that stays up.
 ///
@@ -67,6 +67,12 @@ pub enum Command {
     /// Cleans up after a drill that was killed; `drill` starts it.
     #[command(hide = true)]
     DrillGuard(commands::drill::GuardArguments),
+    /// Run one instance, and start it again when it dies: the first process of an image.
+    #[command(hide = true)]
+    Supervise(supervise::SuperviseArguments),
+    /// Ask a URL, and succeed if it is answered: the health check of an image.
+    #[command(hide = true)]
+    Live(supervise::LiveArguments),
 }
 
 /// The arguments of every command that works on the local installation.
@@ -94,6 +100,11 @@ pub fn execute(cli: Cli) -> anyhow::Result<()> {
         }
         Command::DrillApplication(arguments) => on_one_thread(commands::drill::application(&arguments)),
         Command::DrillGuard(arguments) => on_one_thread(commands::drill::guard(&arguments)),
+        Command::Supervise(arguments) => {
+            telemetry::start_logs(&filter("warn"))?;
+            supervise::supervise(&arguments, cli.log.as_deref())
+        }
+        Command::Live(arguments) => supervise::live(&arguments),
         Command::Up(arguments) => {
             telemetry::start_logs(&filter("warn"))?;
             on_one_thread(up::up(&arguments, cli.log.as_deref()))

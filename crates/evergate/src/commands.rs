@@ -3,6 +3,7 @@
 mod api_token;
 mod audit;
 mod bootstrap;
+mod cluster;
 mod config;
 mod database;
 pub(crate) mod drill;
@@ -41,6 +42,8 @@ pub enum OperatorCommand {
     Keys(keys::KeysArguments),
     /// Drain, resume and restart instances
     Instance(instance::InstanceArguments),
+    /// Run one installation on several machines
+    Cluster(cluster::ClusterArguments),
     /// Make a new bootstrap file for an instance
     Bootstrap(bootstrap::BootstrapArguments),
     /// Read and verify the audit log
@@ -67,6 +70,7 @@ pub async fn run(command: OperatorCommand) -> anyhow::Result<()> {
         OperatorCommand::ApiToken(arguments) => api_token::api_token(&arguments).await,
         OperatorCommand::Keys(arguments) => keys::keys(&arguments).await,
         OperatorCommand::Instance(arguments) => instance::instance(&arguments).await,
+        OperatorCommand::Cluster(arguments) => cluster::cluster(&arguments).await,
         OperatorCommand::Bootstrap(arguments) => bootstrap::bootstrap(&arguments).await,
         OperatorCommand::Audit(arguments) => audit::audit(&arguments).await,
         OperatorCommand::Database(arguments) => database::database(&arguments).await,

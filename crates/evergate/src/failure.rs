@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use evergate_process::bootstrap::BootstrapError;
 
 const FAILED: u8 = 1;
-const USAGE: u8 = 64;
-const BAD_FILE: u8 = 78;
+pub(crate) const USAGE: u8 = 64;
+pub(crate) const BAD_FILE: u8 = 78;
 
 /// The command was used wrongly in a way that the parser of arguments cannot see.
 #[derive(Debug, thiserror::Error)]

@@ -12,10 +12,12 @@ pub mod commands;
 pub mod demo;
 pub mod demo_application;
 pub mod failure;
+mod joining;
 pub mod logs;
 pub mod mail;
 pub mod output;
 pub mod run;
+pub mod supervise;
 pub mod trust;
 pub mod up;
 

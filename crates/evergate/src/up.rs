@@ -1,12 +1,14 @@
 //! `evergate up`: the whole installation on this machine, under one supervisor.
 //!
 //! In order: the directory and its lock, what an earlier supervisor left running, the ports, the
-//! installation itself (made or completed), the shared listening socket, the child processes; then
-//! `up.json` follows what happens until a signal ends everything in order.
+//! installation itself (made, completed or joined), the listening sockets of the access points, the child
+//! processes; then `up.json` follows what happens until a signal ends everything in order.
 
 mod announce;
-mod children;
+pub(crate) mod children;
 pub(crate) mod directory;
+mod home;
+mod layout;
 mod network;
 mod ports;
 mod protect;
@@ -16,25 +18,23 @@ mod up_file;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use evergate_administration::setup::{self, SetUp};
-use evergate_model::Host;
+use evergate_model::{Host, Name};
 use evergate_process::supervisor::{self, Oversight, Supervisor, control};
-use evergate_process::{Clock, Lifecycle, limits};
+use evergate_process::{Lifecycle, limits};
 
 use self::children::Programs;
 use self::directory::Directory;
-use self::ports::Ports;
+use self::home::Home;
+use self::layout::Layout;
 use self::protect::Protect;
 use self::up_file::UpFile;
 
 pub use self::up_file::{FILE, RunningInstance, Up};
 
-/// The database that the instances share, as `administration::setup` makes it.
-const DATABASE: &str = "evergate.db";
-
 /// The arguments of `evergate up`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  evergate up\n  evergate up --protect wiki=http://127.0.0.1:3000")]
+#[command(after_help = "Examples:\n  evergate up\n  evergate up --protect wiki=http://127.0.0.1:3000\n  \
+                  evergate up --network network.yml --node node-b --join node-b.token")]
 pub struct UpArguments {
     /// Where all state is kept; made at the first start
     #[arg(long, value_name = "DIR", default_value = "./evergate-data")]
@@ -42,6 +42,12 @@ pub struct UpArguments {
     /// Which instances there are; without it, two of each service
     #[arg(long, value_name = "FILE")]
     pub network: Option<PathBuf>,
+    /// Which node of the network file this machine is
+    #[arg(long, value_name = "NAME", requires = "network", conflicts_with = "listen_base")]
+    pub node: Option<Name>,
+    /// Join an installation that another machine began, by the file of `evergate cluster join-token`
+    #[arg(long, value_name = "TOKEN-FILE", requires = "node")]
+    pub join: Option<PathBuf>,
     /// Publish an application as NAME.DOMAIN, for users who know their password
     #[arg(long, value_name = "NAME=URL")]
     pub protect: Vec<Protect>,
@@ -65,39 +71,22 @@ pub async fn up(arguments: &UpArguments, log: Option<&str>) -> anyhow::Result<()
     lifecycle.stop_on_signals().context("cannot listen to signals")?;
     limits::raise_open_files().context("cannot raise the number of open files")?;
     let network = network::read_or_built_in(arguments.network.as_deref())?;
+    let layout = network::layout(&network, arguments)?;
     let directory = Directory::take(&arguments.data)?;
     up_file::remove_stale(&directory)?;
-    let ports = Ports::new(arguments.listen_base, &network);
     let programs = Programs::find(directory.path(), log)?;
     supervisor::end_orphans(programs.executable(), |arguments| programs.started(arguments)).await;
-    ports.check_free()?;
+    layout.check_free()?;
 
-    let topology = network::topology(&network, &ports);
-    let announcer = announce::Announcer::start(&topology);
-    let installation = setup::set_up(
-        &SetUp {
-            directory: directory.path().to_owned(),
-            topology: topology.clone(),
-            listeners: network::listeners(&network, &ports),
-            domain: arguments.domain.clone(),
-            public_port: ports.shared(),
-            resources: protect::resources(arguments)?,
-            demo: protect::demo(arguments, &ports)?,
-        },
-        &Clock::system(),
-    )
-    .await
-    .with_context(|| format!("cannot set the installation in `{}` up", directory.path().display()))?;
-
-    let shared = ports.open_shared()?;
-    let specs = programs.all(&network, &ports, &shared);
-    let oversight =
-        Oversight { database: Some(directory.path().join(DATABASE)), control: control_socket(&directory) };
+    let announcer = announce::Announcer::start(layout.here().count());
+    let home = Home::make(arguments, &network, &layout, &directory).await?;
+    let doors = layout.open_doors()?;
+    let specs = programs.all(&layout, &doors);
+    let oversight = Oversight { database: home.sqlite.clone(), control: control_socket(&directory) };
     let supervisor = Supervisor::start(&lifecycle, specs, &directory.logs());
     supervisor.oversee(&lifecycle, oversight);
-    let protected = protect::addresses(arguments, &installation, ports.shared());
-    let up_file = UpFile::new(&directory, &topology, &ports, &installation, protected);
-    let outcome = attend(&lifecycle, &supervisor, &directory, &topology, &up_file, announcer).await;
+    let up_file = UpFile::new(&directory, &layout, &home);
+    let outcome = attend(&lifecycle, &supervisor, &directory, &layout, &up_file, announcer).await;
     up_file.remove();
     lifecycle.stop("ended");
     supervisor.stop().await;
@@ -115,13 +104,13 @@ async fn attend(
     lifecycle: &Lifecycle,
     supervisor: &Supervisor,
     directory: &Directory,
-    topology: &evergate_model::Topology,
+    layout: &Layout,
     up_file: &UpFile,
     announcer: announce::Announcer,
 ) -> anyhow::Result<()> {
     let logs = directory.logs();
     tokio::select! {
-        ready = readiness::wait(topology, supervisor.states(), &logs, &announcer) => ready?,
+        ready = readiness::wait(layout, supervisor.states(), &logs, &announcer) => ready?,
         () = lifecycle.stopping() => return Ok(()),
     }
     up_file.write(&supervisor.states().borrow_and_update())?;

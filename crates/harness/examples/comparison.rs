@@ -48,7 +48,7 @@ async fn main() -> Result<()> {
     for setting in Setting::ALL {
         for fault in [Fault::Killed, Fault::Hung] {
             let [mut first, second] = [Application::start().await?, Application::start().await?];
-            let proxy = Proxy::start(setting, [first.port(), second.port()]).await?;
+            let proxy = Proxy::start(setting, [first.address().port(), second.address().port()]).await?;
             let url = format!("https://localhost:{}/", proxy.port());
             let make =
                 move |_: u64| Request::builder().uri(&url).body(Default::default()).expect("constants");

@@ -28,8 +28,9 @@ async fn main() -> Result<()> {
     browser.screenshot(&directory.join("welcome.png")).await?;
 
     browser.driver().goto(&up.console).await?;
-    browser.type_into("name", &up.administrator.name).await?;
-    let password = std::fs::read_to_string(&up.administrator.password_file)?;
+    let administrator = up.administrator.context("nobody may administer")?;
+    browser.type_into("name", &administrator.name).await?;
+    let password = std::fs::read_to_string(&administrator.password_file)?;
     browser.type_into("password", password.trim()).await?;
     browser.enter("password").await?;
     browser.shows("policy1").await?;

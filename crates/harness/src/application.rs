@@ -1,4 +1,4 @@
-//! An application to protect, as a process of its own that can be killed: `test-application PORT`.
+//! An application to protect, as a process of its own that can be killed: `test-application ADDRESS`.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Child;
@@ -13,7 +13,7 @@ use crate::{ports, processes};
 /// The application, running.
 pub struct Application {
     process: Child,
-    port: u16,
+    address: SocketAddr,
 }
 
 impl Application {
@@ -22,18 +22,17 @@ impl Application {
     /// # Errors
     /// When it is not built, or does not listen.
     pub async fn start() -> Result<Self> {
-        Self::on(ports::free()?).await
+        Self::at(SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()?))).await
     }
 
-    /// Starts one on a port.
+    /// Starts one at an address.
     ///
     /// # Errors
     /// When it is not built, or does not listen.
-    pub async fn on(port: u16) -> Result<Self> {
+    pub async fn at(address: SocketAddr) -> Result<Self> {
         let mut command = processes::tied(&processes::built("test-application")?);
-        let process = command.arg(port.to_string()).spawn().context("cannot start the application")?;
-        let application = Self { process, port };
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port)).to_string();
+        let process = command.arg(address.to_string()).spawn().context("cannot start the application")?;
+        let (application, address) = (Self { process, address }, address.to_string());
         until("the application listens", Duration::from_secs(10), async || {
             plain_get(&address, "/").await.ok()
         })
@@ -41,16 +40,16 @@ impl Application {
         Ok(application)
     }
 
-    /// Where it is: `http://127.0.0.1:PORT`.
+    /// Where it is: `http://ADDRESS`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://{}", self.address)
     }
 
-    /// Its port.
+    /// Its address.
     #[must_use]
-    pub const fn port(&self) -> u16 {
-        self.port
+    pub const fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Requests that it has served so far.
@@ -58,7 +57,7 @@ impl Application {
     /// # Errors
     /// When it does not answer.
     pub async fn served(&self) -> Result<u64> {
-        let answer = plain_get(&format!("127.0.0.1:{}", self.port), "/served").await?;
+        let answer = plain_get(&self.address.to_string(), "/served").await?;
         answer.rsplit("\r\n").next().unwrap_or_default().trim().parse().context("no number")
     }
 

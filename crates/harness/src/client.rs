@@ -10,7 +10,7 @@ use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -22,9 +22,26 @@ pub struct Client {
     local_ca: PathBuf,
     connector: TlsConnector,
     protocol: Protocol,
-    through: Option<u16>,
+    way: Way,
     cookies: BTreeMap<String, BTreeMap<String, String>>,
     extra: Vec<(String, String)>,
+}
+
+/// Where connections go, and from where.
+#[derive(Debug, Clone, Copy)]
+pub struct Way {
+    /// The address.
+    pub to: Ipv4Addr,
+    /// The port, whatever the address asked for says.
+    pub port: Option<u16>,
+    /// The client's own address; the system's choice where it is not said.
+    pub from: Option<Ipv4Addr>,
+}
+
+impl Default for Way {
+    fn default() -> Self {
+        Self { to: Ipv4Addr::LOCALHOST, port: None, from: None }
+    }
 }
 
 /// What came back.
@@ -124,13 +141,20 @@ impl Client {
     pub fn speaking(local_ca: &Path, protocol: Protocol) -> Result<Self> {
         let connector = connector(local_ca, protocol)?;
         let (cookies, extra) = (BTreeMap::new(), Vec::new());
-        Ok(Self { local_ca: local_ca.to_owned(), connector, protocol, through: None, cookies, extra })
+        Ok(Self { local_ca: local_ca.to_owned(), connector, protocol, way: Way::default(), cookies, extra })
     }
 
     /// Connects to that port on the loopback address, whatever the address asked for says.
     #[must_use]
-    pub fn through(mut self, port: u16) -> Self {
-        self.through = Some(port);
+    pub const fn through(mut self, port: u16) -> Self {
+        self.way.port = Some(port);
+        self
+    }
+
+    /// Connects that way.
+    #[must_use]
+    pub const fn by(mut self, way: Way) -> Self {
+        self.way = way;
         self
     }
 
@@ -149,6 +173,7 @@ impl Client {
         let mut twin = Self::speaking(&self.local_ca, self.protocol)?;
         twin.cookies = self.cookies.clone();
         twin.extra = self.extra.clone();
+        twin.way = self.way;
         Ok(twin)
     }
 
@@ -243,7 +268,7 @@ impl Client {
     /// # Errors
     /// When it does not come about.
     pub async fn connect(&self, url: &Uri) -> Result<TlsStream<TcpStream>> {
-        connect(&self.connector, url, self.through).await
+        connect(&self.connector, url, self.way).await
     }
 
     fn keep(&mut self, host: &str, line: &str) {
@@ -260,15 +285,16 @@ impl Client {
     }
 }
 
-/// A TLS connection to where `url` is: always on the loopback address.
-pub(crate) async fn connect(
-    connector: &TlsConnector,
-    url: &Uri,
-    through: Option<u16>,
-) -> Result<TlsStream<TcpStream>> {
+/// A TLS connection for `url`, by that way.
+pub(crate) async fn connect(connector: &TlsConnector, url: &Uri, way: Way) -> Result<TlsStream<TcpStream>> {
     let host = url.host().context("an address without a host")?.to_owned();
-    let port = through.or(url.port_u16()).unwrap_or(443);
-    let stream = TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+    let port = way.port.or(url.port_u16()).unwrap_or(443);
+    let socket = TcpSocket::new_v4()?;
+    if let Some(from) = way.from {
+        socket.bind((from, 0).into())?;
+    }
+    let stream = socket
+        .connect(SocketAddr::from((way.to, port)))
         .await
         .with_context(|| format!("cannot connect to port {port}"))?;
     stream.set_nodelay(true)?;

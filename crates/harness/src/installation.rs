@@ -1,8 +1,10 @@
 //! One installation of ten processes in a directory of its own, begun by `evergate up` and always ended.
 
 use std::fs::File;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -11,7 +13,8 @@ use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use crate::client::Client;
+use crate::client::{Client, Way};
+use crate::machines::{HUB, Machine};
 use crate::until::until;
 use crate::{ports, processes};
 
@@ -33,8 +36,8 @@ pub struct Up {
     pub api: Vec<String>,
     /// The CA that browsers must trust, PEM.
     pub local_ca: PathBuf,
-    /// Who may administer.
-    pub administrator: Administrator,
+    /// Who may administer, on the machine that began the installation.
+    pub administrator: Option<Administrator>,
     /// The instances that run.
     pub instances: Vec<Running>,
 }
@@ -69,6 +72,9 @@ pub struct Installation {
     program: PathBuf,
     base: u16,
     arguments: Vec<String>,
+    /// The machine that it runs on, if that is another than the test's, and by which it is entered.
+    machine: Option<Arc<Machine>>,
+    door: Ipv4Addr,
     supervisor: Option<Child>,
     is_at_peace: bool,
     /// From the start of `evergate up` to `up.json`.
@@ -104,10 +110,49 @@ impl Installation {
             program: processes::built("evergate")?,
             base: ports::listen_base()?,
             arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+            machine: None,
+            door: Ipv4Addr::LOCALHOST,
             supervisor: None,
             is_at_peace: true,
             took: Duration::ZERO,
         })
+    }
+
+    /// The same on another machine, where the network file says which ports: `port` is the one of browsers.
+    ///
+    /// # Errors
+    /// When the program is not built.
+    pub fn on(machine: &Arc<Machine>, port: u16, arguments: &[&str]) -> Result<Self> {
+        let mut installation = Self::prepare(arguments)?;
+        installation.machine = Some(Arc::clone(machine));
+        installation.door = machine.address();
+        installation.base = port;
+        Ok(installation)
+    }
+
+    /// By which machine it is entered.
+    #[must_use]
+    pub fn way(&self) -> Way {
+        Way { to: self.door, ..Way::default() }
+    }
+
+    /// Enters it by another machine from now on.
+    pub const fn enter_by(&mut self, door: Ipv4Addr) {
+        self.door = door;
+    }
+
+    /// Where an application on the test's own machine is reached from it.
+    #[must_use]
+    pub const fn neighbour(&self) -> Ipv4Addr {
+        if self.machine.is_some() { HUB } else { Ipv4Addr::LOCALHOST }
+    }
+
+    /// A program, on the machine where the installation is.
+    fn program(&self) -> Command {
+        match &self.machine {
+            Some(machine) => machine.command(&self.program),
+            None => processes::tied(&self.program),
+        }
     }
 
     /// Makes a copy of the program below this directory the one that is started, so that it can be replaced.
@@ -160,8 +205,11 @@ impl Installation {
     /// When it is not built.
     pub fn spawn(&self) -> Result<Child> {
         let output = File::options().create(true).append(true).open(self.directory.path().join("up.log"))?;
-        let mut command = processes::tied(&self.program);
-        command.args(["up", "--listen-base", &self.base.to_string(), "--domain", "localhost"]);
+        let mut command = self.program();
+        command.args(["up", "--domain", "localhost"]);
+        if self.machine.is_none() {
+            command.args(["--listen-base", &self.base.to_string()]);
+        }
         command.arg("--data").arg(self.data()).env("HOME", self.directory.path());
         command.args(&self.arguments).stdout(output.try_clone()?).stderr(output);
         command.spawn().context("cannot start `evergate up`")
@@ -172,7 +220,10 @@ impl Installation {
     /// # Errors
     /// When it is not built.
     pub fn command(&self, arguments: &[&str]) -> Result<Command> {
-        let mut command = Command::new(&self.program);
+        let mut command = match &self.machine {
+            Some(_) => self.program(),
+            None => Command::new(&self.program),
+        };
         command.args(arguments).arg("--data").arg(self.data()).env("HOME", self.directory.path());
         Ok(command)
     }
@@ -255,7 +306,7 @@ impl Installation {
     /// # Errors
     /// When there is no local CA yet.
     pub fn client(&self) -> Result<Client> {
-        Client::new(&self.read()?.local_ca)
+        Ok(Client::new(&self.read()?.local_ca)?.by(self.way()))
     }
 
     /// `kill -9` of an instance, and waits until it is gone; its process id.

@@ -8,11 +8,15 @@
 
 pub mod api;
 pub mod application;
+pub mod balancer;
 pub mod browser;
 pub mod client;
 pub mod codes;
+pub mod database;
+pub mod hosts;
 pub mod installation;
 pub mod load;
+pub mod machines;
 pub mod markup;
 pub mod memory;
 pub mod namespace;

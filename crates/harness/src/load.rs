@@ -18,7 +18,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsConnector;
 
-use crate::client::{Answer, connect, to_origin_form};
+use crate::client::{Answer, Way, connect, to_origin_form};
 use crate::trust::{Protocol, connector};
 
 /// A request without an answer for so long is lost.
@@ -65,6 +65,7 @@ pub struct Load {
 
 struct Shared {
     plan: Plan,
+    way: Way,
     connector: TlsConnector,
     idle: Mutex<Vec<Idle>>,
     record: Mutex<Record>,
@@ -121,8 +122,17 @@ impl Load {
     /// # Errors
     /// When the CA cannot be read.
     pub fn start(local_ca: &Path, plan: Plan) -> Result<Self> {
+        Self::start_by(Way::default(), local_ca, plan)
+    }
+
+    /// The same on connections of that way.
+    ///
+    /// # Errors
+    /// When the CA cannot be read.
+    pub fn start_by(way: Way, local_ca: &Path, plan: Plan) -> Result<Self> {
         let shared = Arc::new(Shared {
             plan,
+            way,
             connector: connector(local_ca, Protocol::Http1)?,
             idle: Mutex::default(),
             record: Mutex::default(),
@@ -228,7 +238,7 @@ async fn exchange(shared: &Shared, number: u64) -> Result<Answer> {
     let mut sender = match idle {
         Some(sender) => sender,
         None => {
-            let stream = connect(&shared.connector, &url, None).await?;
+            let stream = connect(&shared.connector, &url, shared.way).await?;
             let (sender, connection) = handshake(TokioIo::new(stream)).await.context("no HTTP connection")?;
             tokio::spawn(connection);
             sender

@@ -44,6 +44,12 @@ pub async fn apart(test: &str, what: impl Future<Output = Result<()>>) -> Result
     Ok(())
 }
 
+/// Whether this is such a namespace.
+#[must_use]
+pub fn is_apart() -> bool {
+    std::env::var_os(INSIDE).is_some()
+}
+
 /// What is missing for a namespace, if anything is.
 fn missing() -> Option<&'static str> {
     let can = |program: &str, argument: &str| {

@@ -5,6 +5,7 @@ mod effects;
 mod loads;
 mod victim;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -13,6 +14,7 @@ use tokio::sync::Mutex;
 use crate::application::Application;
 use crate::client::Client;
 use crate::installation::Installation;
+use crate::ports;
 use crate::sign_in::sign_in;
 use crate::until::until;
 use crate::users::Credentials;
@@ -76,8 +78,17 @@ impl Scene {
     /// # Errors
     /// When something does not start.
     pub async fn before(mut installation: Installation, cache: Cache) -> Result<Self> {
-        let applications = [Application::start().await?, Application::start().await?];
         installation.up().await?;
+        Self::of(installation, cache).await
+    }
+
+    /// The same with an installation that runs.
+    ///
+    /// # Errors
+    /// When something does not start.
+    pub async fn of(installation: Installation, cache: Cache) -> Result<Self> {
+        let at = |port| Application::at(SocketAddr::from((installation.neighbour(), port)));
+        let applications = [at(ports::free()?).await?, at(ports::free()?).await?];
         let [first, second] = [applications[0].url(), applications[1].url()];
         for (name, lives) in [("cached", "30s"), ("uncached", "0s")] {
             let host = format!("{name}.localhost");
@@ -132,7 +143,7 @@ impl Scene {
     pub async fn restart_the_application(&self) -> Result<()> {
         for application in self.applications.lock().await.iter_mut() {
             if application.served().await.is_err() {
-                *application = Application::on(application.port()).await?;
+                *application = Application::at(application.address()).await?;
             }
         }
         Ok(())

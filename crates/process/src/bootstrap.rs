@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use evergate_model::id::Lineage;
 use evergate_model::snapshot::{Admitted, PublicKey};
 use evergate_model::{Id, Name, Secret, Service};
+use ipnet::IpNet;
+use nix::sys::socket::{Backlog, listen};
 use serde::{Deserialize, Serialize};
 
 use crate::files;
@@ -68,11 +70,17 @@ pub enum ListenerSource {
     Address {
         /// The address.
         address: String,
+        /// The networks of balancers, which say by the PROXY protocol whom they bring; empty: it is not spoken.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        proxy_protocol_from: Vec<IpNet>,
     },
     /// It was opened by the supervisor, which stays listening while the instance is away.
     Inherited {
         /// Where the supervisor put it.
         inherited: InheritedAt,
+        /// As above.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        proxy_protocol_from: Vec<IpNet>,
     },
 }
 
@@ -154,17 +162,36 @@ impl Bootstrap {
 }
 
 impl ListenerSource {
+    /// This address, without balancers before it.
+    #[must_use]
+    pub const fn address(address: String) -> Self {
+        Self::Address { address, proxy_protocol_from: Vec::new() }
+    }
+
+    /// The networks of balancers, which say by the PROXY protocol whom they bring.
+    #[must_use]
+    pub fn balancers(&self) -> &[IpNet] {
+        match self {
+            Self::Address { proxy_protocol_from, .. } | Self::Inherited { proxy_protocol_from, .. } => {
+                proxy_protocol_from
+            }
+        }
+    }
+
     /// The listening socket, not blocking.
     ///
     /// # Errors
     /// When the address cannot be bound, or no socket was inherited.
     pub fn open(&self) -> std::io::Result<TcpListener> {
         let listener = match self {
-            Self::Address { address } => TcpListener::bind(address)?,
-            Self::Inherited { inherited: InheritedAt::Stdin } => {
+            Self::Address { address, .. } => TcpListener::bind(address)?,
+            Self::Inherited { inherited: InheritedAt::Stdin, .. } => {
                 TcpListener::from(std::io::stdin().as_fd().try_clone_to_owned()?)
             }
         };
+        // The library lets 128 connections wait, which a process that is late for a second has at 128 a second: from then
+        // on the system drops what comes, and clients try again a second later. This is what the system allows.
+        listen(&listener, Backlog::MAXCONN)?;
         listener.set_nonblocking(true)?;
         // Fails where the descriptor is no socket at all.
         listener.local_addr()?;
@@ -208,6 +235,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn more_connections_wait_for_a_late_process_than_the_library_lets() {
+        let listener = ListenerSource::address("127.0.0.1:0".to_owned()).open().unwrap();
+        let address = listener.local_addr().unwrap();
+        let at_once = std::time::Duration::from_millis(900);
+        let connect = |_| std::net::TcpStream::connect_timeout(&address, at_once).unwrap();
+        assert_eq!((0..200).map(connect).collect::<Vec<_>>().len(), 200);
+    }
 
     #[test]
     fn what_a_newer_program_writes_is_read_and_what_is_missing_is_named() {

@@ -1,6 +1,8 @@
 //! The internal listener: mutual TLS, HTTP/1.1 and HTTP/2, one router in which gRPC services and
 //! pages are merged. The verified peer is an extension of every request.
 
+mod places;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +25,7 @@ use crate::instance::Instance;
 use crate::lifecycle::Lifecycle;
 use crate::readiness::Readiness;
 use crate::shedding::Arrived;
+use places::Places;
 
 /// What a connection may cost.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +34,10 @@ pub struct Limits {
     pub handshake: Duration,
     /// Request headers that take longer are given up.
     pub headers: Duration,
-    /// So many connections at once; the next waits in the kernel's queue.
+    /// So many handshakes at once; the next waits in the kernel's queue. Whoever is in one has not said who it is: it
+    /// takes no room from those who have.
+    pub handshakes: usize,
+    /// So many connections at once, half of them at most one peer's; one more is closed.
     pub connections: usize,
     /// So many requests at once on one connection; the next wait at the caller, where they cost nothing
     /// here, and end with its own deadline.
@@ -47,6 +53,7 @@ impl Default for Limits {
         Self {
             handshake: Duration::from_secs(5),
             headers: Duration::from_secs(10),
+            handshakes: 256,
             connections: 1024,
             streams: 256,
             header_bytes: 64 * 1024,
@@ -92,6 +99,7 @@ pub fn serve(
     limits: Limits,
 ) -> anyhow::Result<()> {
     let server = Server {
+        places: Places::new(limits.connections),
         acceptor: TlsAcceptor::from(instance.identity.server_config()?),
         identity: instance.identity.clone(),
         lifecycle: instance.lifecycle.clone(),
@@ -99,12 +107,12 @@ pub fn serve(
         router,
         limits,
     };
-    let room = Arc::new(Semaphore::new(limits.connections));
-    instance.lifecycle.spawn_until_stop("accept internal", accept(Arc::new(server), listener, room));
+    instance.lifecycle.spawn_until_stop("accept internal", accept(Arc::new(server), listener));
     Ok(())
 }
 
 struct Server {
+    places: Arc<Places>,
     acceptor: TlsAcceptor,
     identity: Identity,
     lifecycle: Lifecycle,
@@ -113,14 +121,15 @@ struct Server {
     limits: Limits,
 }
 
-async fn accept(server: Arc<Server>, listener: TcpListener, room: Arc<Semaphore>) {
+async fn accept(server: Arc<Server>, listener: TcpListener) {
+    let handshakes = Arc::new(Semaphore::new(server.limits.handshakes));
     loop {
-        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+        let Ok(handshake) = Arc::clone(&handshakes).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, from)) => {
                 let connection = Arc::clone(&server);
                 server.lifecycle.spawn("internal connection", async move {
-                    if let Err(error) = connection.serve(stream, place).await {
+                    if let Err(error) = connection.serve(stream, handshake).await {
                         tracing::debug!(%from, error = format!("{error:#}"), "an internal connection ended");
                     }
                 });
@@ -135,7 +144,7 @@ async fn accept(server: Arc<Server>, listener: TcpListener, room: Arc<Semaphore>
 }
 
 impl Server {
-    async fn serve(&self, stream: TcpStream, place: OwnedSemaphorePermit) -> anyhow::Result<()> {
+    async fn serve(&self, stream: TcpStream, handshake: OwnedSemaphorePermit) -> anyhow::Result<()> {
         stream.set_nodelay(true)?;
         let mut changes = self.identity.changes();
         let stream = tokio::select! {
@@ -143,6 +152,10 @@ impl Server {
             () = self.lifecycle.stopping() => return Ok(()),
         };
         let mut certificate = peer_certificate(&stream).context("the peer showed no certificate")?;
+        let place = self.places.enter(&certificate.peer.instance).with_context(|| {
+            format!("`{}` has all the connections that it may have", certificate.peer.instance)
+        })?;
+        drop(handshake);
         certificate.peer.expired = certificate.not_after < self.now.now().as_seconds();
         let no_longer_admitted = async {
             while self.identity.admits(&certificate) {

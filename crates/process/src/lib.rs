@@ -17,6 +17,7 @@ pub mod internal_listener;
 pub mod lifecycle;
 pub mod limits;
 pub mod link;
+pub mod live;
 pub mod operations;
 pub mod readiness;
 pub mod shedding;

@@ -1,22 +1,28 @@
 //! Load shedding: so many requests are worked on at once, so many wait, and none for long. What
 //! cannot be done in time is refused at once as *busy*, before any work was put into it, so that past
-//! saturation the work that is done is work that somebody still waits for.
+//! saturation the work that is done is work that somebody still waits for. Callers are served by turns
+//! ([`turns`]): one that sends more than its share is the one that is refused.
 //!
 //! Heartbeats stay outside of the layer: an instance that is busy is not down, and says so. They pass
 //! through the same runtime, whose queue this keeps short.
 
+mod turns;
+
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use evergate_model::Name;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Request, Response, StatusCode};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tower::{Layer, Service};
+
+use crate::identity::Peer;
+use turns::{Entry, Ticket, Turns};
 
 /// Counter of requests that were refused as busy; label `work`: which kind.
 pub const SHED: &str = "evergate_shed_total";
@@ -40,7 +46,7 @@ pub struct Limits {
     pub work: &'static str,
     /// So many requests are worked on at once.
     pub running: usize,
-    /// So many more wait.
+    /// So many more wait, of all callers together.
     pub waiting: usize,
     /// A request that has waited longer is refused.
     pub patience: Duration,
@@ -50,19 +56,23 @@ pub struct Limits {
 #[derive(Debug, Clone)]
 pub struct SheddingLayer(Arc<Room>);
 
+/// Who calls; `None` where no certificate says.
+type Caller = Option<Name>;
+/// How one who waits is called: true to a place, false away.
+type Call = oneshot::Sender<bool>;
+
 #[derive(Debug)]
 struct Room {
     limits: Limits,
-    running: Arc<Semaphore>,
-    present: AtomicUsize,
+    turns: Mutex<Turns<Caller, Call>>,
 }
 
 impl SheddingLayer {
     /// A layer with these limits.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        let running = Arc::new(Semaphore::new(limits.running));
-        Self(Arc::new(Room { limits, running, present: AtomicUsize::new(0) }))
+        let turns = Mutex::new(Turns::new(limits.running, limits.waiting));
+        Self(Arc::new(Room { limits, turns }))
     }
 }
 
@@ -104,7 +114,8 @@ where
         Box::pin(async move {
             let arrived =
                 request.extensions().get::<Arrived>().map_or_else(Instant::now, |arrived| arrived.0);
-            match room.enter(arrived).await {
+            let caller = request.extensions().get::<Peer>().map(|peer| peer.instance.clone());
+            match room.enter(caller, arrived).await {
                 Some(_place) => inner.call(request).await,
                 None => {
                     metrics::counter!(SHED, "work" => room.limits.work).increment(1);
@@ -115,39 +126,68 @@ where
     }
 }
 
-/// A place in the room; given back when the request is answered or given up.
+/// A place in the room; given to the next when the request is answered or given up.
 #[derive(Debug)]
-struct Place {
-    _running: OwnedSemaphorePermit,
-    _present: Present,
+struct Place(Arc<Room>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut turns = self.0.turns();
+        if let Some(next) = turns.leave() {
+            // Whoever waits takes itself out before it goes: there is somebody to hear it.
+            _ = next.send(true);
+        }
+    }
 }
 
-/// One request more that is worked on or waits.
+/// One who waits, and takes itself out when it is given up.
 #[derive(Debug)]
-struct Present(Arc<Room>);
+struct Waiter {
+    room: Arc<Room>,
+    caller: Caller,
+    ticket: Ticket,
+    called: oneshot::Receiver<bool>,
+}
 
-impl Drop for Present {
+impl Waiter {
+    /// Until it is called, or has waited for so long.
+    async fn wait(mut self, patience: Duration) -> Option<Place> {
+        let called = tokio::time::timeout(patience, &mut self.called).await.ok()?.ok()?;
+        called.then(|| Place(Arc::clone(&self.room)))
+    }
+}
+
+impl Drop for Waiter {
     fn drop(&mut self) {
-        self.0.present.fetch_sub(1, Ordering::AcqRel);
+        let waited = self.room.turns().give_up(&self.caller, self.ticket);
+        // It may have been called at the very moment at which it was given up.
+        if !waited && self.called.try_recv() == Ok(true) {
+            drop(Place(Arc::clone(&self.room)));
+        }
     }
 }
 
 impl Room {
     /// A place for a request that arrived then; `None` where there is none in time.
-    async fn enter(self: &Arc<Self>, arrived: Instant) -> Option<Place> {
-        let present = self.presence()?;
+    async fn enter(self: &Arc<Self>, caller: Caller, arrived: Instant) -> Option<Place> {
         let patience = self.limits.patience.checked_sub(arrived.elapsed())?;
-        let running = Arc::clone(&self.running).acquire_owned();
-        let running = tokio::time::timeout(patience, running).await.ok()?.ok()?;
-        Some(Place { _running: running, _present: present })
+        let (call, called) = oneshot::channel();
+        let entry = self.turns().enter(&caller, call);
+        match entry {
+            Entry::Runs => Some(Place(Arc::clone(self))),
+            Entry::Full => None,
+            Entry::Waits { ticket, instead_of } => {
+                if let Some(other) = instead_of {
+                    // It may have gone by itself meanwhile.
+                    _ = other.send(false);
+                }
+                Waiter { room: Arc::clone(self), caller, ticket, called }.wait(patience).await
+            }
+        }
     }
 
-    fn presence(self: &Arc<Self>) -> Option<Present> {
-        let most = self.limits.running.saturating_add(self.limits.waiting);
-        let before = self.present.fetch_add(1, Ordering::AcqRel);
-        // From here on it is counted out again, also when there is no room.
-        let present = Present(Arc::clone(self));
-        (before < most).then_some(present)
+    fn turns(&self) -> MutexGuard<'_, Turns<Caller, Call>> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -253,6 +293,42 @@ mod tests {
         }
         let answer = slow(&layer, Duration::ZERO).oneshot(Request::new(())).await.unwrap();
         assert_eq!(answer.status(), 200);
+    }
+
+    /// A request of the access point of that name.
+    fn of(name: &str) -> Request<()> {
+        let mut request = Request::new(());
+        let peer = Peer::new(name.parse().unwrap(), evergate_model::Service::AccessPoint);
+        request.extensions_mut().insert(peer);
+        request
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_that_sends_without_measure_keeps_nobody_else_from_being_served() {
+        let limits = Limits { running: 4, waiting: 60, ..LIMITS };
+        let (layer, time) = (SheddingLayer::new(limits), Duration::from_millis(5));
+        // It always has four times as many requests open as there is room for, and sends again at once.
+        let flood = join_all((0..256).map(|_| async {
+            while slow(&layer, time).oneshot(of("access-point1")).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }));
+        let other = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let mut slowest = Duration::ZERO;
+            for _ in 0..200 {
+                let began = Instant::now();
+                let answer = slow(&layer, time).oneshot(of("access-point2")).await.unwrap();
+                assert_eq!(answer.status(), StatusCode::OK);
+                slowest = slowest.max(began.elapsed());
+            }
+            slowest
+        };
+        let slowest = tokio::select! {
+            _ = flood => unreachable!("it goes on for ever"),
+            slowest = other => slowest,
+        };
+        assert!(slowest <= 3 * time, "{slowest:?}: at most one of the other before each of its own");
     }
 
     #[tokio::test(start_paused = true)]

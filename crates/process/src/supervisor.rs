@@ -12,6 +12,7 @@ mod log;
 mod orphans;
 mod overseer;
 mod proc;
+mod sole;
 mod strikes;
 mod watch;
 
@@ -29,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::log::{LOG_FILE_BYTES, LOG_FILES, rotated};
 pub use self::orphans::end_orphans;
+pub use self::sole::keep_one;
 pub use self::watch::Watched;
 
 use self::overseer::{Overseer, Post};
@@ -110,6 +112,11 @@ impl Supervisor {
     /// Starts all children; their output goes to `logs/NAME.log`.
     #[must_use]
     pub fn start(lifecycle: &Lifecycle, specs: Vec<ChildSpec>, logs: &Path) -> Self {
+        Self::start_all(lifecycle, specs, Some(logs))
+    }
+
+    /// Without a directory for logs, children write where this process writes.
+    fn start_all(lifecycle: &Lifecycle, specs: Vec<ChildSpec>, logs: Option<&Path>) -> Self {
         let (sender, states) = tokio::sync::watch::channel(Children::new());
         let sender = Arc::new(sender);
         let mut posts = BTreeMap::new();
@@ -120,7 +127,7 @@ impl Supervisor {
             posts.insert(spec.name.clone(), Post::new(&spec, post));
             let keeper = child::Keeper {
                 orders,
-                log: logs.join(format!("{}.log", spec.name)),
+                log: logs.map(|logs| logs.join(format!("{}.log", spec.name))),
                 stop: stage.stop.child_token(),
                 states: Arc::clone(&sender),
                 lifecycle: lifecycle.clone(),

@@ -5,7 +5,8 @@ use evergate_model::{Id, Timestamp};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::row::{Columns, json_text};
+use crate::query::query;
+use crate::row::{Row, json_text};
 use crate::{Actor, Connection, StoreError, Tx, audit};
 
 /// A token, without the token.
@@ -28,7 +29,7 @@ pub struct ApiToken {
 /// # Errors
 /// When the database does not answer.
 pub async fn list(connection: &mut Connection) -> Result<Vec<ApiToken>, StoreError> {
-    sqlx::query("select * from api_tokens where revoked_at is null order by made_at, id")
+    query("select * from api_tokens where revoked_at is null order by made_at, id")
         .fetch_all(connection)
         .await?
         .iter()
@@ -41,7 +42,7 @@ pub async fn list(connection: &mut Connection) -> Result<Vec<ApiToken>, StoreErr
 /// # Errors
 /// When the database does not answer.
 pub async fn find_by_hash(connection: &mut Connection, hash: &str) -> Result<Option<ApiToken>, StoreError> {
-    sqlx::query("select * from api_tokens where hash = $1 and revoked_at is null")
+    query("select * from api_tokens where hash = $1 and revoked_at is null")
         .bind(hash)
         .fetch_optional(connection)
         .await?
@@ -60,13 +61,13 @@ pub async fn add(
     new: &ApiToken,
     hash: &str,
 ) -> Result<(), StoreError> {
-    sqlx::query("insert into api_tokens (id, name, hash, privileges, made_at) values ($1, $2, $3, $4, $5)")
+    query("insert into api_tokens (id, name, hash, privileges, made_at) values ($1, $2, $3, $4, $5)")
         .bind(new.id.to_string())
         .bind(&new.name)
         .bind(hash)
         .bind(json_text(&new.privileges))
         .bind(new.made_at.as_milliseconds())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     let detail = json!({ "name": new.name, "privileges": new.privileges });
     audit::append(tx, now, actor, "api-token.added", &new.id.to_string(), &detail).await?;
@@ -78,10 +79,10 @@ pub async fn add(
 /// # Errors
 /// When the database does not answer.
 pub async fn touch(tx: &mut Tx, now: Timestamp, id: Id<ApiTokenKind>) -> Result<(), StoreError> {
-    sqlx::query("update api_tokens set used_at = $2 where id = $1")
+    query("update api_tokens set used_at = $2 where id = $1")
         .bind(id.to_string())
         .bind(now.as_milliseconds())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     Ok(())
 }
@@ -96,21 +97,20 @@ pub async fn revoke(
     now: Timestamp,
     id: Id<ApiTokenKind>,
 ) -> Result<bool, StoreError> {
-    let was_in_force =
-        sqlx::query("update api_tokens set revoked_at = $2 where id = $1 and revoked_at is null")
-            .bind(id.to_string())
-            .bind(now.as_milliseconds())
-            .execute(&mut **tx)
-            .await?
-            .rows_affected()
-            > 0;
+    let was_in_force = query("update api_tokens set revoked_at = $2 where id = $1 and revoked_at is null")
+        .bind(id.to_string())
+        .bind(now.as_milliseconds())
+        .execute(tx)
+        .await?
+        .rows_affected()
+        > 0;
     if was_in_force {
         audit::append(tx, now, actor, "api-token.revoked", &id.to_string(), &json!({})).await?;
     }
     Ok(was_in_force)
 }
 
-fn token(row: &sqlx::sqlite::SqliteRow) -> Result<ApiToken, StoreError> {
+fn token(row: &Row) -> Result<ApiToken, StoreError> {
     Ok(ApiToken {
         id: row.parsed("id")?,
         name: row.column("name")?,

@@ -13,7 +13,8 @@ use std::time::Duration;
 use evergate_model::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::row::{Columns, signed};
+use crate::query::query;
+use crate::row::signed;
 use crate::{Connection, StoreError, Tx};
 
 /// What is allowed.
@@ -121,7 +122,7 @@ pub async fn release(
         take_back(tx, name, "").await?;
         take_back(tx, ALL_NAMES, &text).await?;
     }
-    sqlx::query(
+    query(
         "insert into attempts (name, address, failures, window_started_at, proved_at) \
          values ($1, $2, 0, $3, $3) \
          on conflict (name, address) do update set failures = 0, proved_at = $3",
@@ -129,7 +130,7 @@ pub async fn release(
     .bind(name)
     .bind(text)
     .bind(now.as_milliseconds())
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }
@@ -150,7 +151,7 @@ pub async fn release_address(tx: &mut Tx, address: IpAddr, counted: Counted) -> 
 /// # Errors
 /// When the database does not answer.
 pub async fn clear(tx: &mut Tx, name: &str) -> Result<(), StoreError> {
-    sqlx::query("delete from attempts where name = $1").bind(name).execute(&mut **tx).await?;
+    query("delete from attempts where name = $1").bind(name).execute(tx).await?;
     Ok(())
 }
 
@@ -161,10 +162,10 @@ pub async fn clear(tx: &mut Tx, name: &str) -> Result<(), StoreError> {
 pub async fn forget(tx: &mut Tx, now: Timestamp, before: Timestamp) -> Result<u64, StoreError> {
     let statement =
         "delete from attempts where window_started_at < $1 and (proved_at is null or proved_at <= $2)";
-    Ok(sqlx::query(statement)
+    Ok(query(statement)
         .bind(before.as_milliseconds())
         .bind(now.minus(KNOWN_FOR).as_milliseconds())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?
         .rows_affected())
 }
@@ -188,7 +189,7 @@ async fn is_known(
     address: &str,
 ) -> Result<bool, StoreError> {
     let statement = "select 1 from attempts where name = $1 and address = $2 and proved_at > $3";
-    let row = sqlx::query(statement)
+    let row = query(statement)
         .bind(name)
         .bind(address)
         .bind(now.minus(KNOWN_FOR).as_milliseconds())
@@ -211,7 +212,7 @@ async fn count(
     if limit == 0 {
         return Ok(false);
     }
-    let counted = sqlx::query(
+    let counted = query(
         "insert into attempts (name, address, failures, window_started_at) values ($1, $2, 1, $3) \
          on conflict (name, address) do update set \
          failures = case when attempts.window_started_at <= $4 then 1 else attempts.failures + 1 end, \
@@ -228,7 +229,7 @@ async fn count(
     .bind(now.as_milliseconds())
     .bind(now.minus(pause).as_milliseconds())
     .bind(signed(u64::from(limit)))
-    .execute(&mut **tx)
+    .execute(tx)
     .await?
     .rows_affected();
     Ok(counted > 0)
@@ -237,14 +238,14 @@ async fn count(
 /// Takes one off. If it moved the window, that goes back to where it was: else right attempts would
 /// keep old failures from ageing.
 async fn take_back(tx: &mut Tx, name: &str, address: &str) -> Result<(), StoreError> {
-    sqlx::query(
+    query(
         "update attempts set failures = failures - 1, moved_from = null, \
          window_started_at = coalesce(moved_from, window_started_at) \
          where name = $1 and address = $2 and failures > 0",
     )
     .bind(name)
     .bind(address)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }
@@ -255,7 +256,7 @@ async fn refused(
     address: &str,
     pause: Duration,
 ) -> Result<Reservation, StoreError> {
-    let row = sqlx::query("select window_started_at from attempts where name = $1 and address = $2")
+    let row = query("select window_started_at from attempts where name = $1 and address = $2")
         .bind(name)
         .bind(address)
         .fetch_optional(connection)

@@ -9,7 +9,8 @@ use data_encoding::HEXLOWER;
 use evergate_model::Timestamp;
 use serde::Serialize;
 
-use crate::row::{Columns, json_text, signed};
+use crate::query::query;
+use crate::row::{Row, json_text, signed};
 use crate::{Actor, Connection, StoreError, Tx};
 
 /// One row.
@@ -72,9 +73,8 @@ pub async fn append(
     subject: &str,
     detail: &serde_json::Value,
 ) -> Result<u64, StoreError> {
-    let last = sqlx::query("select number, hash from audit order by number desc limit 1")
-        .fetch_optional(&mut **tx)
-        .await?;
+    let last =
+        query("select number, hash from audit order by number desc limit 1").fetch_optional(tx).await?;
     let (last_number, previous) = match last {
         Some(row) => (row.count("number")?, row.column::<Vec<u8>>("hash")?),
         None => (0, vec![0; 32]),
@@ -82,7 +82,7 @@ pub async fn append(
     let number = last_number.saturating_add(1);
     let (actor, detail) = (actor.to_string(), json_text(detail));
     let hash = chain(&previous, number, now, &actor, action, subject, &detail);
-    sqlx::query(
+    query(
         "insert into audit (number, at, actor, action, subject, detail, hash) values ($1, $2, $3, $4, $5, $6, $7)",
     )
     .bind(signed(number))
@@ -92,7 +92,7 @@ pub async fn append(
     .bind(subject)
     .bind(detail)
     .bind(hash)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(number)
 }
@@ -106,7 +106,7 @@ pub async fn list(
     filter: &Filter,
     limit: u32,
 ) -> Result<Vec<Entry>, StoreError> {
-    sqlx::query(
+    query(
         "select * from audit where number > $1 and at >= $2 and ($3 is null or subject = $3) order by number limit $4",
     )
     .bind(signed(filter.after))
@@ -125,10 +125,7 @@ pub async fn list(
 /// # Errors
 /// When the database does not answer.
 pub async fn last_number(connection: &mut Connection) -> Result<u64, StoreError> {
-    sqlx::query("select coalesce(max(number), 0) as number from audit")
-        .fetch_one(connection)
-        .await?
-        .count("number")
+    query("select coalesce(max(number), 0) as number from audit").fetch_one(connection).await?.count("number")
 }
 
 /// Checks the whole chain, a thousand rows at a time.
@@ -139,9 +136,9 @@ pub async fn verify(connection: &mut Connection) -> Result<Verification, StoreEr
     let mut previous = vec![0; 32];
     let mut rows: u64 = 0;
     loop {
-        let page = sqlx::query("select * from audit where number > $1 order by number limit 1000")
+        let page = query("select * from audit where number > $1 order by number limit 1000")
             .bind(signed(rows))
-            .fetch_all(&mut *connection)
+            .fetch_all(connection)
             .await?;
         if page.is_empty() {
             return Ok(Verification::Whole { rows, head: HEXLOWER.encode(&previous) });
@@ -175,7 +172,7 @@ fn chain(
     context.finish().as_ref().to_vec()
 }
 
-fn entry(row: &sqlx::sqlite::SqliteRow) -> Result<Entry, StoreError> {
+fn entry(row: &Row) -> Result<Entry, StoreError> {
     Ok(Entry {
         number: row.count("number")?,
         at: row.moment("at")?,

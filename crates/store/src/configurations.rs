@@ -4,7 +4,8 @@ use evergate_model::{Configuration, Timestamp};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::row::{Columns, json_text, signed};
+use crate::query::query;
+use crate::row::{Row, json_text, signed};
 use crate::{Actor, Connection, StoreError, Tx, audit};
 
 /// What is known of a published version besides its content.
@@ -40,7 +41,7 @@ pub struct Draft {
 /// # Errors
 /// When the database does not answer.
 pub async fn latest(connection: &mut Connection) -> Result<Option<(u64, Configuration)>, StoreError> {
-    sqlx::query("select number, configuration from versions order by number desc limit 1")
+    query("select number, configuration from versions order by number desc limit 1")
         .fetch_optional(connection)
         .await?
         .map(|row| Ok((row.count("number")?, row.json("configuration")?)))
@@ -52,7 +53,7 @@ pub async fn latest(connection: &mut Connection) -> Result<Option<(u64, Configur
 /// # Errors
 /// When the database does not answer.
 pub async fn get(connection: &mut Connection, number: u64) -> Result<Option<Configuration>, StoreError> {
-    sqlx::query("select configuration from versions where number = $1")
+    query("select configuration from versions where number = $1")
         .bind(signed(number))
         .fetch_optional(connection)
         .await?
@@ -65,7 +66,7 @@ pub async fn get(connection: &mut Connection, number: u64) -> Result<Option<Conf
 /// # Errors
 /// When the database does not answer.
 pub async fn list(connection: &mut Connection, limit: u32) -> Result<Vec<Version>, StoreError> {
-    sqlx::query(
+    query(
         "select number, author, comment, rollback_of, published_at from versions order by number desc limit $1",
     )
     .bind(i64::from(limit))
@@ -99,7 +100,7 @@ pub async fn publish(
     now: Timestamp,
     new: &NewVersion<'_>,
 ) -> Result<Option<u64>, StoreError> {
-    let row = sqlx::query(
+    let row = query(
         "insert into versions (number, configuration, author, comment, rollback_of, published_at) \
          select $1 + 1, $2, $3, $4, $5, $6 where $1 = (select coalesce(max(number), 0) from versions) \
          returning number",
@@ -110,7 +111,7 @@ pub async fn publish(
     .bind(new.comment)
     .bind(new.rollback_of.map(signed))
     .bind(now.as_milliseconds())
-    .fetch_optional(&mut **tx)
+    .fetch_optional(tx)
     .await?;
     let Some(row) = row else { return Ok(None) };
     let number = row.count("number")?;
@@ -124,7 +125,7 @@ pub async fn publish(
 /// # Errors
 /// When the database does not answer.
 pub async fn draft(connection: &mut Connection) -> Result<Option<Draft>, StoreError> {
-    sqlx::query("select * from draft where id = 1")
+    query("select * from draft where id = 1")
         .fetch_optional(connection)
         .await?
         .map(|row| {
@@ -149,7 +150,7 @@ pub async fn set_draft(
     based_on: u64,
     configuration: &Configuration,
 ) -> Result<(), StoreError> {
-    sqlx::query(
+    query(
         "insert into draft (id, based_on, configuration, author, changed_at) values (1, $1, $2, $3, $4) \
          on conflict (id) do update set based_on = excluded.based_on, configuration = excluded.configuration, \
          author = excluded.author, changed_at = excluded.changed_at",
@@ -158,7 +159,7 @@ pub async fn set_draft(
     .bind(json_text(configuration))
     .bind(actor.to_string())
     .bind(now.as_milliseconds())
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     audit::append(tx, now, actor, "configuration.drafted", "draft", &json!({ "base": based_on })).await?;
     Ok(())
@@ -169,11 +170,11 @@ pub async fn set_draft(
 /// # Errors
 /// When the database does not answer.
 pub async fn drop_draft(tx: &mut Tx) -> Result<(), StoreError> {
-    sqlx::query("delete from draft where id = 1").execute(&mut **tx).await?;
+    query("delete from draft where id = 1").execute(tx).await?;
     Ok(())
 }
 
-fn version(row: &sqlx::sqlite::SqliteRow) -> Result<Version, StoreError> {
+fn version(row: &Row) -> Result<Version, StoreError> {
     Ok(Version {
         number: row.count("number")?,
         author: row.column("author")?,

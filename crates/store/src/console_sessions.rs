@@ -4,7 +4,7 @@ use evergate_model::id::User;
 use evergate_model::{Id, Timestamp};
 use serde_json::json;
 
-use crate::row::Columns;
+use crate::query::query;
 use crate::{Actor, Connection, StoreError, Tx, audit};
 
 /// An administrator's session in the console.
@@ -31,7 +31,7 @@ pub async fn find_by_hash(
     idle_since: Timestamp,
     hash: &str,
 ) -> Result<Option<ConsoleSession>, StoreError> {
-    sqlx::query("select * from console_sessions where hash = $1 and ends_at > $2 and used_at > $3")
+    query("select * from console_sessions where hash = $1 and ends_at > $2 and used_at > $3")
         .bind(hash)
         .bind(now.as_milliseconds())
         .bind(idle_since.as_milliseconds())
@@ -53,7 +53,7 @@ pub async fn find_by_hash(
 /// # Errors
 /// [`StoreError::Taken`] when that hash is there already.
 pub async fn add(tx: &mut Tx, new: &ConsoleSession, hash: &str) -> Result<(), StoreError> {
-    sqlx::query(
+    query(
         "insert into console_sessions (hash, user_id, opened_at, used_at, ends_at) values ($1, $2, $3, $4, $5)",
     )
     .bind(hash)
@@ -61,7 +61,7 @@ pub async fn add(tx: &mut Tx, new: &ConsoleSession, hash: &str) -> Result<(), St
     .bind(new.opened_at.as_milliseconds())
     .bind(new.used_at.as_milliseconds())
     .bind(new.ends_at.as_milliseconds())
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     let actor = Actor::Administrator(new.user);
     audit::append(tx, new.opened_at, &actor, "console.signed-in", &new.user.to_string(), &json!({})).await?;
@@ -73,10 +73,10 @@ pub async fn add(tx: &mut Tx, new: &ConsoleSession, hash: &str) -> Result<(), St
 /// # Errors
 /// When the database does not answer.
 pub async fn touch(tx: &mut Tx, now: Timestamp, hash: &str) -> Result<(), StoreError> {
-    sqlx::query("update console_sessions set used_at = $2 where hash = $1 and used_at < $2")
+    query("update console_sessions set used_at = $2 where hash = $1 and used_at < $2")
         .bind(hash)
         .bind(now.as_milliseconds())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     Ok(())
 }
@@ -86,11 +86,7 @@ pub async fn touch(tx: &mut Tx, now: Timestamp, hash: &str) -> Result<(), StoreE
 /// # Errors
 /// When the database does not answer.
 pub async fn end(tx: &mut Tx, hash: &str) -> Result<bool, StoreError> {
-    Ok(sqlx::query("delete from console_sessions where hash = $1")
-        .bind(hash)
-        .execute(&mut **tx)
-        .await?
-        .rows_affected()
+    Ok(query("delete from console_sessions where hash = $1").bind(hash).execute(tx).await?.rows_affected()
         > 0)
 }
 
@@ -99,10 +95,7 @@ pub async fn end(tx: &mut Tx, hash: &str) -> Result<bool, StoreError> {
 /// # Errors
 /// When the database does not answer.
 pub async fn end_all_of(tx: &mut Tx, user: Id<User>) -> Result<(), StoreError> {
-    sqlx::query("delete from console_sessions where user_id = $1")
-        .bind(user.to_string())
-        .execute(&mut **tx)
-        .await?;
+    query("delete from console_sessions where user_id = $1").bind(user.to_string()).execute(tx).await?;
     Ok(())
 }
 
@@ -111,9 +104,9 @@ pub async fn end_all_of(tx: &mut Tx, user: Id<User>) -> Result<(), StoreError> {
 /// # Errors
 /// When the database does not answer.
 pub async fn forget(tx: &mut Tx, now: Timestamp) -> Result<u64, StoreError> {
-    Ok(sqlx::query("delete from console_sessions where ends_at <= $1")
+    Ok(query("delete from console_sessions where ends_at <= $1")
         .bind(now.as_milliseconds())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?
         .rows_affected())
 }

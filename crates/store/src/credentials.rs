@@ -7,7 +7,8 @@ use evergate_model::{Id, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::row::Columns;
+use crate::query::query;
+use crate::row::Row;
 use crate::{Actor, Connection, StoreError, Tx, audit};
 
 /// What sort of credential it is.
@@ -65,7 +66,7 @@ pub struct Credential {
 /// # Errors
 /// When the database does not answer.
 pub async fn list(connection: &mut Connection, user: Id<User>) -> Result<Vec<Credential>, StoreError> {
-    sqlx::query("select * from credentials where user_id = $1 and removed_at is null order by created_at, id")
+    query("select * from credentials where user_id = $1 and removed_at is null order by created_at, id")
         .bind(user.to_string())
         .fetch_all(connection)
         .await?
@@ -84,7 +85,7 @@ pub async fn secrets(
     user: Id<User>,
     sort: Sort,
 ) -> Result<Vec<(Id<CredentialKind>, Vec<u8>)>, StoreError> {
-    sqlx::query(
+    query(
         "select id, secret from credentials \
          where user_id = $1 and kind = $2 and removed_at is null and secret is not null \
          order by created_at, id",
@@ -117,7 +118,7 @@ pub async fn find_password(
 /// # Errors
 /// When the database does not answer.
 pub async fn ever_had(connection: &mut Connection, user: Id<User>, sort: Sort) -> Result<bool, StoreError> {
-    Ok(sqlx::query("select id from credentials where user_id = $1 and kind = $2 limit 1")
+    Ok(query("select id from credentials where user_id = $1 and kind = $2 limit 1")
         .bind(user.to_string())
         .bind(sort.as_str())
         .fetch_optional(connection)
@@ -150,7 +151,7 @@ pub async fn add(
     now: Timestamp,
     new: &NewCredential<'_>,
 ) -> Result<(), StoreError> {
-    sqlx::query(
+    query(
         "insert into credentials (id, user_id, kind, secret, label, created_at) values ($1, $2, $3, $4, $5, $6)",
     )
     .bind(new.id.to_string())
@@ -159,7 +160,7 @@ pub async fn add(
     .bind(new.secret)
     .bind(new.label)
     .bind(now.as_milliseconds())
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     let detail = json!({ "credential": new.id, "sort": new.sort });
     audit::append(tx, now, actor, "credential.added", &new.user.to_string(), &detail).await?;
@@ -200,10 +201,10 @@ pub async fn set_recovery_codes(
     let new = NewCredential { id, user, sort: Sort::RecoveryCodes, label: "recovery codes", secret: None };
     add(tx, actor, now, &new).await?;
     for hash in hashes {
-        sqlx::query("insert into recovery_codes (credential_id, hash) values ($1, $2)")
+        query("insert into recovery_codes (credential_id, hash) values ($1, $2)")
             .bind(id.to_string())
             .bind(hash)
-            .execute(&mut **tx)
+            .execute(tx)
             .await?;
     }
     Ok(())
@@ -220,7 +221,7 @@ pub async fn use_recovery_code(
     user: Id<User>,
     hash: &str,
 ) -> Result<Option<Id<CredentialKind>>, StoreError> {
-    let row = sqlx::query(
+    let row = query(
         "update recovery_codes set used_at = $3 where hash = $2 and used_at is null and credential_id in \
          (select id from credentials where user_id = $1 and kind = 'recovery-codes' and removed_at is null) \
          returning credential_id",
@@ -228,7 +229,7 @@ pub async fn use_recovery_code(
     .bind(user.to_string())
     .bind(hash)
     .bind(now.as_milliseconds())
-    .fetch_optional(&mut **tx)
+    .fetch_optional(tx)
     .await?;
     let Some(row) = row else { return Ok(None) };
     let id = row.parsed("credential_id")?;
@@ -241,7 +242,7 @@ pub async fn use_recovery_code(
 /// # Errors
 /// When the database does not answer.
 pub async fn recovery_codes_left(connection: &mut Connection, user: Id<User>) -> Result<u64, StoreError> {
-    sqlx::query(
+    query(
         "select count(*) as codes from recovery_codes where used_at is null and credential_id in \
          (select id from credentials where user_id = $1 and kind = 'recovery-codes' and removed_at is null)",
     )
@@ -262,14 +263,14 @@ pub async fn use_code(
     id: Id<CredentialKind>,
     step: i64,
 ) -> Result<bool, StoreError> {
-    let is_first = sqlx::query(
+    let is_first = query(
         "insert into used_codes (credential_id, step, at) select id, $2, $3 from credentials \
          where id = $1 and removed_at is null on conflict do nothing",
     )
     .bind(id.to_string())
     .bind(step)
     .bind(now.as_milliseconds())
-    .execute(&mut **tx)
+    .execute(tx)
     .await?
     .rows_affected()
         > 0;
@@ -285,9 +286,9 @@ pub async fn use_code(
 /// # Errors
 /// When the database does not answer.
 pub async fn forget_used_codes(tx: &mut Tx, before: Timestamp) -> Result<u64, StoreError> {
-    Ok(sqlx::query("delete from used_codes where at < $1")
+    Ok(query("delete from used_codes where at < $1")
         .bind(before.as_milliseconds())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?
         .rows_affected())
 }
@@ -297,10 +298,10 @@ pub async fn forget_used_codes(tx: &mut Tx, before: Timestamp) -> Result<u64, St
 /// # Errors
 /// When the database does not answer.
 pub async fn touch(tx: &mut Tx, now: Timestamp, id: Id<CredentialKind>) -> Result<(), StoreError> {
-    sqlx::query("update credentials set used_at = $2 where id = $1")
+    query("update credentials set used_at = $2 where id = $1")
         .bind(id.to_string())
         .bind(now.as_milliseconds())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     Ok(())
 }
@@ -316,14 +317,14 @@ pub async fn remove(
     user: Id<User>,
     id: Id<CredentialKind>,
 ) -> Result<bool, StoreError> {
-    let was_there = sqlx::query(
+    let was_there = query(
         "update credentials set removed_at = $3, secret = null \
          where id = $1 and user_id = $2 and removed_at is null",
     )
     .bind(id.to_string())
     .bind(user.to_string())
     .bind(now.as_milliseconds())
-    .execute(&mut **tx)
+    .execute(tx)
     .await?
     .rows_affected()
         > 0;
@@ -366,17 +367,17 @@ pub async fn forget_all(
     sort: Sort,
 ) -> Result<(), StoreError> {
     remove_all(tx, actor, now, user, sort).await?;
-    sqlx::query("delete from credentials where user_id = $1 and kind = $2")
+    query("delete from credentials where user_id = $1 and kind = $2")
         .bind(user.to_string())
         .bind(sort.as_str())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     let detail = json!({ "sort": sort });
     audit::append(tx, now, actor, "credential.reset", &user.to_string(), &detail).await?;
     Ok(())
 }
 
-fn credential(row: &sqlx::sqlite::SqliteRow) -> Result<Credential, StoreError> {
+fn credential(row: &Row) -> Result<Credential, StoreError> {
     Ok(Credential {
         id: row.parsed("id")?,
         user: row.parsed("user_id")?,

@@ -13,7 +13,8 @@ use evergate_model::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::row::{Columns, json_text};
+use crate::query::query;
+use crate::row::json_text;
 use crate::{StoreError, Tx};
 
 /// What came of the write of this key, if it was done before.
@@ -25,10 +26,8 @@ pub async fn find<T: DeserializeOwned>(
     key: &str,
     fingerprint: &str,
 ) -> Result<Option<T>, StoreError> {
-    let row = sqlx::query("select fingerprint, outcome from effects where key = $1")
-        .bind(key)
-        .fetch_optional(&mut **tx)
-        .await?;
+    let row =
+        query("select fingerprint, outcome from effects where key = $1").bind(key).fetch_optional(tx).await?;
     match row {
         None => Ok(None),
         Some(row) if row.column::<String>("fingerprint")? == fingerprint => Ok(Some(row.json("outcome")?)),
@@ -47,12 +46,12 @@ pub async fn remember<T: Serialize>(
     outcome: &T,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    sqlx::query("insert into effects (key, fingerprint, outcome, at) values ($1, $2, $3, $4)")
+    query("insert into effects (key, fingerprint, outcome, at) values ($1, $2, $3, $4)")
         .bind(key)
         .bind(fingerprint)
         .bind(json_text(outcome))
         .bind(now.as_milliseconds())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     Ok(())
 }
@@ -62,9 +61,9 @@ pub async fn remember<T: Serialize>(
 /// # Errors
 /// When the database does not answer.
 pub async fn forget(tx: &mut Tx, before: Timestamp) -> Result<u64, StoreError> {
-    Ok(sqlx::query("delete from effects where at < $1")
+    Ok(query("delete from effects where at < $1")
         .bind(before.as_milliseconds())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?
         .rows_affected())
 }

@@ -3,7 +3,7 @@
 use evergate_model::id::{SignIn, User};
 use evergate_model::{Id, Timestamp};
 
-use crate::row::Columns;
+use crate::query::query;
 use crate::{StoreError, Tx};
 
 /// A code to remember.
@@ -37,7 +37,7 @@ pub enum Try {
 /// # Errors
 /// When the database does not answer.
 pub async fn put(tx: &mut Tx, code: &EmailCode<'_>) -> Result<(), StoreError> {
-    sqlx::query(
+    query(
         "insert into email_codes (sign_in, user_id, hash, tries_left, expires_at) values ($1, $2, $3, $4, $5) \
          on conflict (sign_in) do update set user_id = excluded.user_id, hash = excluded.hash, \
          tries_left = excluded.tries_left, expires_at = excluded.expires_at",
@@ -47,7 +47,7 @@ pub async fn put(tx: &mut Tx, code: &EmailCode<'_>) -> Result<(), StoreError> {
     .bind(code.hash)
     .bind(i64::from(code.tries))
     .bind(code.expires_at.as_milliseconds())
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }
@@ -63,26 +63,26 @@ pub async fn take(
     user: Id<User>,
     hash: &str,
 ) -> Result<Try, StoreError> {
-    let right = sqlx::query(
+    let right = query(
         "delete from email_codes where sign_in = $1 and user_id = $2 and hash = $3 and tries_left > 0 and expires_at > $4",
     )
     .bind(sign_in.to_string())
     .bind(user.to_string())
     .bind(hash)
     .bind(now.as_milliseconds())
-    .execute(&mut **tx)
+    .execute(tx)
     .await?
     .rows_affected();
     if right > 0 {
         return Ok(Try::Right);
     }
-    let left = sqlx::query(
+    let left = query(
         "update email_codes set tries_left = tries_left - 1 \
          where sign_in = $1 and tries_left > 0 and expires_at > $2 returning tries_left",
     )
     .bind(sign_in.to_string())
     .bind(now.as_milliseconds())
-    .fetch_optional(&mut **tx)
+    .fetch_optional(tx)
     .await?;
     match left {
         Some(row) if row.count("tries_left")? > 0 => Ok(Try::Wrong),
@@ -95,9 +95,9 @@ pub async fn take(
 /// # Errors
 /// When the database does not answer.
 pub async fn forget(tx: &mut Tx, before: Timestamp) -> Result<u64, StoreError> {
-    Ok(sqlx::query("delete from email_codes where expires_at < $1")
+    Ok(query("delete from email_codes where expires_at < $1")
         .bind(before.as_milliseconds())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?
         .rows_affected())
 }

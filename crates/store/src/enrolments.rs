@@ -3,7 +3,7 @@
 use evergate_model::id::{Enrolment as EnrolmentKind, User};
 use evergate_model::{Id, Timestamp};
 
-use crate::row::Columns;
+use crate::query::query;
 use crate::{Connection, StoreError, Tx};
 
 /// How many unfinished enrolments a user may have: more tabs than anybody opens.
@@ -29,24 +29,22 @@ pub struct NewEnrolment<'a> {
 /// # Errors
 /// [`StoreError::Taken`] when the id is there already.
 pub async fn add(tx: &mut Tx, new: &NewEnrolment<'_>) -> Result<(), StoreError> {
-    sqlx::query(
+    query(
         "delete from enrolments where user_id = $1 and id not in \
          (select id from enrolments where user_id = $1 order by expires_at desc, id desc limit $2)",
     )
     .bind(new.user.to_string())
     .bind(MOST - 1)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
-    sqlx::query(
-        "insert into enrolments (id, user_id, sealed, tries_left, expires_at) values ($1, $2, $3, $4, $5)",
-    )
-    .bind(new.id.to_string())
-    .bind(new.user.to_string())
-    .bind(new.sealed)
-    .bind(i64::from(new.tries))
-    .bind(new.expires_at.as_milliseconds())
-    .execute(&mut **tx)
-    .await?;
+    query("insert into enrolments (id, user_id, sealed, tries_left, expires_at) values ($1, $2, $3, $4, $5)")
+        .bind(new.id.to_string())
+        .bind(new.user.to_string())
+        .bind(new.sealed)
+        .bind(i64::from(new.tries))
+        .bind(new.expires_at.as_milliseconds())
+        .execute(tx)
+        .await?;
     Ok(())
 }
 
@@ -60,7 +58,7 @@ pub async fn find(
     user: Id<User>,
     id: Id<EnrolmentKind>,
 ) -> Result<Option<Vec<u8>>, StoreError> {
-    sqlx::query(
+    query(
         "select sealed from enrolments where id = $1 and user_id = $2 and expires_at > $3 and tries_left > 0",
     )
     .bind(id.to_string())
@@ -83,14 +81,14 @@ pub async fn take_try(
     user: Id<User>,
     id: Id<EnrolmentKind>,
 ) -> Result<Option<Vec<u8>>, StoreError> {
-    sqlx::query(
+    query(
         "update enrolments set tries_left = tries_left - 1 \
          where id = $1 and user_id = $2 and expires_at > $3 and tries_left > 0 returning sealed",
     )
     .bind(id.to_string())
     .bind(user.to_string())
     .bind(now.as_milliseconds())
-    .fetch_optional(&mut **tx)
+    .fetch_optional(tx)
     .await?
     .map(|row| row.column("sealed"))
     .transpose()
@@ -101,7 +99,7 @@ pub async fn take_try(
 /// # Errors
 /// When the database does not answer.
 pub async fn remove(tx: &mut Tx, id: Id<EnrolmentKind>) -> Result<(), StoreError> {
-    sqlx::query("delete from enrolments where id = $1").bind(id.to_string()).execute(&mut **tx).await?;
+    query("delete from enrolments where id = $1").bind(id.to_string()).execute(tx).await?;
     Ok(())
 }
 
@@ -110,9 +108,9 @@ pub async fn remove(tx: &mut Tx, id: Id<EnrolmentKind>) -> Result<(), StoreError
 /// # Errors
 /// When the database does not answer.
 pub async fn forget(tx: &mut Tx, before: Timestamp) -> Result<u64, StoreError> {
-    let result = sqlx::query("delete from enrolments where expires_at < $1")
+    let result = query("delete from enrolments where expires_at < $1")
         .bind(before.as_milliseconds())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     Ok(result.rows_affected())
 }

@@ -1,5 +1,9 @@
 //! Why the database did not do what it was asked.
 
+use std::time::Duration;
+
+use crate::postgres::{AddressError, Trouble, in_one_text};
+
 /// Why an operation on the store failed. What is merely absent is an `Option`, never this.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -24,10 +28,44 @@ pub enum StoreError {
     #[error("the effect key `{0}` was used before for something else")]
     OtherEffect(String),
     /// The database was made by a newer or another program.
-    #[error("migration {number} of the database is not the one of this program")]
+    #[error(
+        "migration {number} of the database is not the one of this program\n\
+         hint: a newer Evergate changed the database; run that one"
+    )]
     OtherMigration {
         /// The number of the migration that differs.
         number: i64,
+    },
+    /// A table or column of this program is not there.
+    #[error(
+        "the database was not brought up to this program: {0}\nhint: `evergate database migrate` does that"
+    )]
+    NotMigrated(String),
+    /// The address leads nowhere.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// No server of the address can be used; why, of each.
+    #[error("{}", in_one_text(.0))]
+    Unusable(Vec<Trouble>),
+    /// The server said nothing for so long.
+    #[error("the database did not answer within {} ms", .limit.as_millis())]
+    Silent {
+        /// The limit.
+        limit: Duration,
+    },
+    /// The server stopped taking writes; another is looked for.
+    #[error("the database server takes no writes any more")]
+    ReadOnly,
+    /// A statement of the transaction failed, so all of it was undone.
+    #[error("a statement of the transaction failed, and nothing of it was written")]
+    Undone,
+    /// There is no such thing with PostgreSQL.
+    #[error("{what} is for an SQLite database, and this one is PostgreSQL\nhint: {instead}")]
+    OnlySqlite {
+        /// What was asked for.
+        what: &'static str,
+        /// What to do.
+        instead: &'static str,
     },
     /// The database's file cannot be made.
     #[error("the database file `{path}` cannot be opened")]
@@ -41,27 +79,35 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether no server was reached, or none takes writes yet, as where all machines have just been
+    /// switched on. A wrong name, password or certificate does not mend itself.
+    #[must_use]
+    pub fn is_too_early(&self) -> bool {
+        match self {
+            Self::Unusable(troubles) => troubles.iter().all(|trouble| trouble.problem.may_pass()),
+            Self::Silent { .. } | Self::ReadOnly => true,
+            _ => false,
+        }
+    }
+
     /// Whether the same operation may succeed if it is tried again, here or elsewhere.
     #[must_use]
     pub const fn is_temporary(&self) -> bool {
-        matches!(self, Self::Database(_) | Self::Busy)
-    }
-}
-
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> Self {
-        match &error {
-            sqlx::Error::Database(database) if database.is_unique_violation() => {
-                Self::Taken(database.message().to_owned())
-            }
-            sqlx::Error::Database(database) if is_busy(database.code().as_deref()) => Self::Busy,
-            sqlx::Error::PoolTimedOut => Self::Busy,
-            _ => Self::Database(error),
+        match self {
+            Self::Database(_)
+            | Self::Busy
+            | Self::NotMigrated(_)
+            | Self::Unusable(_)
+            | Self::Silent { .. }
+            | Self::ReadOnly
+            | Self::Undone => true,
+            Self::Taken(_)
+            | Self::Corrupt { .. }
+            | Self::OtherEffect(_)
+            | Self::OtherMigration { .. }
+            | Self::Address(_)
+            | Self::OnlySqlite { .. }
+            | Self::File { .. } => false,
         }
     }
-}
-
-/// `SQLITE_BUSY` and `SQLITE_LOCKED` with their extended codes, whose low byte is the plain one.
-fn is_busy(code: Option<&str>) -> bool {
-    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| matches!(code & 0xff, 5 | 6))
 }

@@ -5,7 +5,7 @@ use evergate_model::{Id, Timestamp};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::row::Columns;
+use crate::query::query;
 use crate::{Actor, Connection, StoreError, Tx, audit};
 
 /// A group.
@@ -25,7 +25,7 @@ pub const ADMINISTRATORS: &str = "administrators";
 /// # Errors
 /// When the database does not answer.
 pub async fn list(connection: &mut Connection, after: &str, limit: u32) -> Result<Vec<Group>, StoreError> {
-    sqlx::query(
+    query(
         "select name, (select count(*) from members where group_name = groups.name) as members \
          from groups where name > $1 order by name limit $2",
     )
@@ -43,7 +43,7 @@ pub async fn list(connection: &mut Connection, after: &str, limit: u32) -> Resul
 /// # Errors
 /// When the database does not answer.
 pub async fn exists(connection: &mut Connection, name: &str) -> Result<bool, StoreError> {
-    Ok(sqlx::query("select name from groups where name = $1")
+    Ok(query("select name from groups where name = $1")
         .bind(name)
         .fetch_optional(connection)
         .await?
@@ -55,7 +55,7 @@ pub async fn exists(connection: &mut Connection, name: &str) -> Result<bool, Sto
 /// # Errors
 /// When the database does not answer.
 pub async fn names_of(connection: &mut Connection, user: Id<UserKind>) -> Result<Vec<String>, StoreError> {
-    sqlx::query("select group_name from members where user_id = $1 order by group_name")
+    query("select group_name from members where user_id = $1 order by group_name")
         .bind(user.to_string())
         .fetch_all(connection)
         .await?
@@ -72,7 +72,7 @@ pub async fn members(
     connection: &mut Connection,
     group: &str,
 ) -> Result<Vec<(Id<UserKind>, String)>, StoreError> {
-    sqlx::query(
+    query(
         "select users.id, users.name from members join users on users.id = members.user_id \
          where group_name = $1 order by users.name",
     )
@@ -89,10 +89,10 @@ pub async fn members(
 /// # Errors
 /// When the database does not answer.
 pub async fn add(tx: &mut Tx, actor: &Actor, now: Timestamp, name: &str) -> Result<bool, StoreError> {
-    let is_new = sqlx::query("insert into groups (name, created_at) values ($1, $2) on conflict do nothing")
+    let is_new = query("insert into groups (name, created_at) values ($1, $2) on conflict do nothing")
         .bind(name)
         .bind(now.as_milliseconds())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?
         .rows_affected()
         > 0;
@@ -107,12 +107,8 @@ pub async fn add(tx: &mut Tx, actor: &Actor, now: Timestamp, name: &str) -> Resu
 /// # Errors
 /// When the database does not answer.
 pub async fn remove(tx: &mut Tx, actor: &Actor, now: Timestamp, name: &str) -> Result<bool, StoreError> {
-    let was_there = sqlx::query("delete from groups where name = $1")
-        .bind(name)
-        .execute(&mut **tx)
-        .await?
-        .rows_affected()
-        > 0;
+    let was_there =
+        query("delete from groups where name = $1").bind(name).execute(tx).await?.rows_affected() > 0;
     if was_there {
         audit::append(tx, now, actor, "group.removed", name, &json!({})).await?;
     }
@@ -130,13 +126,13 @@ pub async fn add_member(
     group: &str,
     user: Id<UserKind>,
 ) -> Result<bool, StoreError> {
-    let is_new = sqlx::query(
+    let is_new = query(
         "insert into members (group_name, user_id, added_at) values ($1, $2, $3) on conflict do nothing",
     )
     .bind(group)
     .bind(user.to_string())
     .bind(now.as_milliseconds())
-    .execute(&mut **tx)
+    .execute(tx)
     .await?
     .rows_affected()
         > 0;
@@ -157,10 +153,10 @@ pub async fn remove_member(
     group: &str,
     user: Id<UserKind>,
 ) -> Result<bool, StoreError> {
-    let was_in = sqlx::query("delete from members where group_name = $1 and user_id = $2")
+    let was_in = query("delete from members where group_name = $1 and user_id = $2")
         .bind(group)
         .bind(user.to_string())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?
         .rows_affected()
         > 0;

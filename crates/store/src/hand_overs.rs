@@ -3,7 +3,7 @@
 use evergate_model::id::{HandOver as HandOverKind, Session as SessionKind};
 use evergate_model::{Host, Id, Timestamp};
 
-use crate::row::Columns;
+use crate::query::query;
 use crate::{StoreError, Tx};
 
 /// A hand-over to be made.
@@ -26,7 +26,7 @@ pub struct NewHandOver {
 /// # Errors
 /// When the database does not answer.
 pub async fn add(tx: &mut Tx, new: &NewHandOver) -> Result<(), StoreError> {
-    sqlx::query(
+    query(
         "insert into hand_overs (id, session_id, host, nonce_hash, expires_at) values ($1, $2, $3, $4, $5)",
     )
     .bind(new.id.to_string())
@@ -34,7 +34,7 @@ pub async fn add(tx: &mut Tx, new: &NewHandOver) -> Result<(), StoreError> {
     .bind(new.host.as_str())
     .bind(&new.nonce_hash)
     .bind(new.expires_at.as_milliseconds())
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }
@@ -51,7 +51,7 @@ pub async fn redeem(
     host: &Host,
     nonce_hash: &[u8],
 ) -> Result<Option<Id<SessionKind>>, StoreError> {
-    sqlx::query(
+    query(
         "update hand_overs set used_at = $4 where id = $1 and host = $2 and nonce_hash = $3 \
          and used_at is null and expires_at > $4 returning session_id",
     )
@@ -59,7 +59,7 @@ pub async fn redeem(
     .bind(host.as_str())
     .bind(nonce_hash)
     .bind(now.as_milliseconds())
-    .fetch_optional(&mut **tx)
+    .fetch_optional(tx)
     .await?
     .map(|row| row.parsed("session_id"))
     .transpose()
@@ -70,9 +70,9 @@ pub async fn redeem(
 /// # Errors
 /// When the database does not answer.
 pub async fn forget(tx: &mut Tx, before: Timestamp) -> Result<u64, StoreError> {
-    Ok(sqlx::query("delete from hand_overs where expires_at < $1")
+    Ok(query("delete from hand_overs where expires_at < $1")
         .bind(before.as_milliseconds())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?
         .rows_affected())
 }

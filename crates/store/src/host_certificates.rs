@@ -4,7 +4,8 @@ use std::fmt;
 
 use evergate_model::{Host, Timestamp};
 
-use crate::row::{Columns, json_text};
+use crate::query::query;
+use crate::row::json_text;
 use crate::{Connection, StoreError, Tx};
 
 /// A certificate with its key.
@@ -35,7 +36,7 @@ impl fmt::Debug for HostCertificate {
 /// # Errors
 /// When the database does not answer.
 pub async fn list(connection: &mut Connection) -> Result<Vec<HostCertificate>, StoreError> {
-    sqlx::query("select * from host_certificates order by name")
+    query("select * from host_certificates order by name")
         .fetch_all(connection)
         .await?
         .iter()
@@ -57,7 +58,7 @@ pub async fn list(connection: &mut Connection) -> Result<Vec<HostCertificate>, S
 /// # Errors
 /// When the database does not answer.
 pub async fn put(tx: &mut Tx, new: &HostCertificate) -> Result<(), StoreError> {
-    sqlx::query(
+    query(
         "insert into host_certificates (name, hosts, chain, sealed, not_after, made_at) \
          values ($1, $2, $3, $4, $5, $6) on conflict (name) do update set hosts = excluded.hosts, \
          chain = excluded.chain, sealed = excluded.sealed, not_after = excluded.not_after, made_at = excluded.made_at",
@@ -68,7 +69,7 @@ pub async fn put(tx: &mut Tx, new: &HostCertificate) -> Result<(), StoreError> {
     .bind(&new.sealed)
     .bind(new.not_after.as_milliseconds())
     .bind(new.made_at.as_milliseconds())
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }
@@ -78,6 +79,6 @@ pub async fn put(tx: &mut Tx, new: &HostCertificate) -> Result<(), StoreError> {
 /// # Errors
 /// When the database does not answer.
 pub async fn remove(tx: &mut Tx, name: &str) -> Result<(), StoreError> {
-    sqlx::query("delete from host_certificates where name = $1").bind(name).execute(&mut **tx).await?;
+    query("delete from host_certificates where name = $1").bind(name).execute(tx).await?;
     Ok(())
 }

@@ -4,7 +4,8 @@
 use evergate_model::id::Lineage;
 use evergate_model::{Id, Timestamp, Topology};
 
-use crate::row::{Columns, json_text, signed};
+use crate::query::query;
+use crate::row::{json_text, signed};
 use crate::{Connection, StoreError, Tx};
 
 /// The installation.
@@ -27,7 +28,7 @@ pub struct Installation {
 /// # Errors
 /// When the database does not answer.
 pub async fn get(connection: &mut Connection) -> Result<Option<Installation>, StoreError> {
-    let row = sqlx::query("select * from installation where id = 1").fetch_optional(connection).await?;
+    let row = query("select * from installation where id = 1").fetch_optional(connection).await?;
     row.map(|row| {
         Ok(Installation {
             lineage: row.parsed("lineage")?,
@@ -45,7 +46,7 @@ pub async fn get(connection: &mut Connection) -> Result<Option<Installation>, St
 /// # Errors
 /// [`StoreError::Taken`] when there is one.
 pub async fn add(tx: &mut Tx, new: &Installation) -> Result<(), StoreError> {
-    sqlx::query(
+    query(
         "insert into installation (id, lineage, epoch, revision, topology, made_at) values (1, $1, $2, $3, $4, $5)",
     )
     .bind(new.lineage.to_string())
@@ -53,7 +54,7 @@ pub async fn add(tx: &mut Tx, new: &Installation) -> Result<(), StoreError> {
     .bind(signed(new.revision))
     .bind(json_text(&new.topology))
     .bind(new.made_at.as_milliseconds())
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }
@@ -63,9 +64,9 @@ pub async fn add(tx: &mut Tx, new: &Installation) -> Result<(), StoreError> {
 /// # Errors
 /// When the database does not answer.
 pub async fn set_topology(tx: &mut Tx, topology: &Topology) -> Result<bool, StoreError> {
-    Ok(sqlx::query("update installation set topology = $1 where id = 1 and topology <> $1")
+    Ok(query("update installation set topology = $1 where id = 1 and topology <> $1")
         .bind(json_text(topology))
-        .execute(&mut **tx)
+        .execute(tx)
         .await?
         .rows_affected()
         > 0)
@@ -76,8 +77,8 @@ pub async fn set_topology(tx: &mut Tx, topology: &Topology) -> Result<bool, Stor
 /// # Errors
 /// When the database does not answer, or there is no installation.
 pub async fn next_revision(tx: &mut Tx) -> Result<u64, StoreError> {
-    sqlx::query("update installation set revision = revision + 1 where id = 1 returning revision")
-        .fetch_one(&mut **tx)
+    query("update installation set revision = revision + 1 where id = 1 returning revision")
+        .fetch_one(tx)
         .await?
         .count("revision")
 }

@@ -6,7 +6,8 @@ use evergate_model::{Name, Service, Timestamp};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::row::{Columns, signed};
+use crate::query::query;
+use crate::row::signed;
 use crate::{Actor, Connection, StoreError, Tx, audit};
 
 /// A certificate that peers accept.
@@ -29,7 +30,7 @@ pub struct Admission {
 /// # Errors
 /// When the database does not answer.
 pub async fn admissions(connection: &mut Connection) -> Result<Vec<Admission>, StoreError> {
-    sqlx::query("select * from admissions order by instance, admitted_at, certificate")
+    query("select * from admissions order by instance, admitted_at, certificate")
         .fetch_all(connection)
         .await?
         .iter()
@@ -77,7 +78,7 @@ pub async fn admit(
     new: &Admission,
     keep: usize,
 ) -> Result<(), StoreError> {
-    sqlx::query(
+    query(
         "insert into admissions (certificate, instance, service, not_after, admitted_at) \
          values ($1, $2, $3, $4, $5) on conflict do nothing",
     )
@@ -86,13 +87,13 @@ pub async fn admit(
     .bind(new.service.as_str())
     .bind(new.not_after.as_milliseconds())
     .bind(new.admitted_at.as_milliseconds())
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
-    let older: Vec<String> = sqlx::query(
+    let older: Vec<String> = query(
         "select certificate from admissions where instance = $1 order by admitted_at desc, certificate",
     )
     .bind(new.instance.as_str())
-    .fetch_all(&mut **tx)
+    .fetch_all(tx)
     .await?
     .iter()
     .map(|row| row.column("certificate"))
@@ -100,10 +101,7 @@ pub async fn admit(
     for certificate in
         older.iter().filter(|certificate| **certificate != new.certificate).skip(keep.max(1) - 1)
     {
-        sqlx::query("delete from admissions where certificate = $1")
-            .bind(certificate)
-            .execute(&mut **tx)
-            .await?;
+        query("delete from admissions where certificate = $1").bind(certificate).execute(tx).await?;
     }
     let detail = json!({ "certificate": new.certificate });
     audit::append(tx, now, actor, "instance.admitted", new.instance.as_str(), &detail).await?;
@@ -120,9 +118,9 @@ pub async fn dismiss(
     now: Timestamp,
     instance: &Name,
 ) -> Result<bool, StoreError> {
-    let was_admitted = sqlx::query("delete from admissions where instance = $1")
+    let was_admitted = query("delete from admissions where instance = $1")
         .bind(instance.as_str())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?
         .rows_affected()
         > 0;
@@ -137,9 +135,9 @@ pub async fn dismiss(
 /// # Errors
 /// When the database does not answer.
 pub async fn dismiss_expired(tx: &mut Tx, before: Timestamp) -> Result<u64, StoreError> {
-    Ok(sqlx::query("delete from admissions where not_after < $1")
+    Ok(query("delete from admissions where not_after < $1")
         .bind(before.as_milliseconds())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?
         .rows_affected())
 }
@@ -160,7 +158,7 @@ pub struct Status {
 /// # Errors
 /// When the database does not answer.
 pub async fn statuses(connection: &mut Connection) -> Result<Vec<Status>, StoreError> {
-    sqlx::query("select * from statuses order by instance")
+    query("select * from statuses order by instance")
         .fetch_all(connection)
         .await?
         .iter()
@@ -179,14 +177,14 @@ pub async fn statuses(connection: &mut Connection) -> Result<Vec<Status>, StoreE
 /// # Errors
 /// When the database does not answer.
 pub async fn put_status(tx: &mut Tx, status: &Status) -> Result<(), StoreError> {
-    sqlx::query(
+    query(
         "insert into statuses (instance, status, at) values ($1, $2, $3) on conflict (instance) do update \
          set status = excluded.status, at = excluded.at where excluded.at >= statuses.at",
     )
     .bind(status.instance.as_str())
     .bind(&status.status)
     .bind(status.at.as_milliseconds())
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }
@@ -209,7 +207,7 @@ pub struct Wish {
 /// # Errors
 /// When the database does not answer.
 pub async fn wishes(connection: &mut Connection) -> Result<Vec<Wish>, StoreError> {
-    sqlx::query("select * from wishes order by instance")
+    query("select * from wishes order by instance")
         .fetch_all(connection)
         .await?
         .iter()
@@ -235,14 +233,14 @@ pub async fn wish(
     instance: &Name,
     wish: &str,
 ) -> Result<u64, StoreError> {
-    let number = sqlx::query(
+    let number = query(
         "insert into wishes (instance, wish, number, at) values ($1, $2, 1, $3) on conflict (instance) do update \
          set wish = excluded.wish, number = wishes.number + 1, at = excluded.at returning number",
     )
     .bind(instance.as_str())
     .bind(wish)
     .bind(now.as_milliseconds())
-    .fetch_one(&mut **tx)
+    .fetch_one(tx)
     .await?
     .count("number")?;
     let detail = json!({ "wish": wish, "number": signed(number) });
@@ -255,7 +253,7 @@ pub async fn wish(
 /// # Errors
 /// When the database does not answer.
 pub async fn listeners(connection: &mut Connection, instance: &Name) -> Result<Option<String>, StoreError> {
-    sqlx::query("select listeners from listeners where instance = $1")
+    query("select listeners from listeners where instance = $1")
         .bind(instance.as_str())
         .fetch_optional(connection)
         .await?
@@ -268,13 +266,13 @@ pub async fn listeners(connection: &mut Connection, instance: &Name) -> Result<O
 /// # Errors
 /// When the database does not answer.
 pub async fn set_listeners(tx: &mut Tx, instance: &Name, listeners: &str) -> Result<(), StoreError> {
-    sqlx::query(
+    query(
         "insert into listeners (instance, listeners) values ($1, $2) \
          on conflict (instance) do update set listeners = excluded.listeners",
     )
     .bind(instance.as_str())
     .bind(listeners)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }

@@ -4,7 +4,7 @@
 use evergate_model::id::User;
 use evergate_model::{Id, Timestamp};
 
-use crate::row::Columns;
+use crate::query::query;
 use crate::{Actor, Connection, StoreError, Tx, users};
 
 /// Invites a user, in place of all invitations before; also notes it at the user.
@@ -19,15 +19,12 @@ pub async fn add(
     token_hash: &str,
     expires_at: Timestamp,
 ) -> Result<(), StoreError> {
-    sqlx::query("delete from invitations where user_id = $1")
-        .bind(user.to_string())
-        .execute(&mut **tx)
-        .await?;
-    sqlx::query("insert into invitations (token_hash, user_id, expires_at) values ($1, $2, $3)")
+    query("delete from invitations where user_id = $1").bind(user.to_string()).execute(tx).await?;
+    query("insert into invitations (token_hash, user_id, expires_at) values ($1, $2, $3)")
         .bind(token_hash)
         .bind(user.to_string())
         .bind(expires_at.as_milliseconds())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     users::set_invited(tx, actor, now, user, Some(now)).await
 }
@@ -41,15 +38,13 @@ pub async fn find(
     now: Timestamp,
     token_hash: &str,
 ) -> Result<Option<Id<User>>, StoreError> {
-    sqlx::query(
-        "select user_id from invitations where token_hash = $1 and used_at is null and expires_at > $2",
-    )
-    .bind(token_hash)
-    .bind(now.as_milliseconds())
-    .fetch_optional(connection)
-    .await?
-    .map(|row| row.parsed("user_id"))
-    .transpose()
+    query("select user_id from invitations where token_hash = $1 and used_at is null and expires_at > $2")
+        .bind(token_hash)
+        .bind(now.as_milliseconds())
+        .fetch_optional(connection)
+        .await?
+        .map(|row| row.parsed("user_id"))
+        .transpose()
 }
 
 /// Uses an invitation up; `None` where it was used, has expired or never was.
@@ -57,13 +52,13 @@ pub async fn find(
 /// # Errors
 /// When the database does not answer.
 pub async fn accept(tx: &mut Tx, now: Timestamp, token_hash: &str) -> Result<Option<Id<User>>, StoreError> {
-    sqlx::query(
+    query(
         "update invitations set used_at = $2 where token_hash = $1 and used_at is null and expires_at > $2 \
          returning user_id",
     )
     .bind(token_hash)
     .bind(now.as_milliseconds())
-    .fetch_optional(&mut **tx)
+    .fetch_optional(tx)
     .await?
     .map(|row| row.parsed("user_id"))
     .transpose()
@@ -74,9 +69,9 @@ pub async fn accept(tx: &mut Tx, now: Timestamp, token_hash: &str) -> Result<Opt
 /// # Errors
 /// When the database does not answer.
 pub async fn forget(tx: &mut Tx, before: Timestamp) -> Result<u64, StoreError> {
-    Ok(sqlx::query("delete from invitations where expires_at < $1")
+    Ok(query("delete from invitations where expires_at < $1")
         .bind(before.as_milliseconds())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?
         .rows_affected())
 }
@@ -90,7 +85,7 @@ pub async fn accepted_since(
     user: Id<User>,
     since: Timestamp,
 ) -> Result<bool, StoreError> {
-    Ok(sqlx::query("select user_id from invitations where user_id = $1 and used_at > $2 limit 1")
+    Ok(query("select user_id from invitations where user_id = $1 and used_at > $2 limit 1")
         .bind(user.to_string())
         .bind(since.as_milliseconds())
         .fetch_optional(connection)

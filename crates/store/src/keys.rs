@@ -6,7 +6,8 @@ use evergate_model::id::Key;
 use evergate_model::{Id, Service, Timestamp};
 use serde_json::json;
 
-use crate::row::{Columns, signed};
+use crate::query::query;
+use crate::row::signed;
 use crate::{Actor, Connection, StoreError, Tx, audit};
 
 /// The private keys of one kind of service.
@@ -37,7 +38,7 @@ pub async fn bundle(
     connection: &mut Connection,
     service: Service,
 ) -> Result<Option<StoredBundle>, StoreError> {
-    sqlx::query("select service, generation, sealed from key_bundles where service = $1")
+    query("select service, generation, sealed from key_bundles where service = $1")
         .bind(service.as_str())
         .fetch_optional(connection)
         .await?
@@ -56,7 +57,7 @@ pub async fn bundle(
 /// # Errors
 /// When the database does not answer.
 pub async fn generation(connection: &mut Connection, service: Service) -> Result<u64, StoreError> {
-    sqlx::query("select coalesce(max(generation), 0) as generation from key_bundles where service = $1")
+    query("select coalesce(max(generation), 0) as generation from key_bundles where service = $1")
         .bind(service.as_str())
         .fetch_one(connection)
         .await?
@@ -73,7 +74,7 @@ pub async fn put_bundle(
     now: Timestamp,
     new: &StoredBundle,
 ) -> Result<bool, StoreError> {
-    let is_newer = sqlx::query(
+    let is_newer = query(
         "insert into key_bundles (service, generation, sealed, changed_at) values ($1, $2, $3, $4) \
          on conflict (service) do update set generation = excluded.generation, sealed = excluded.sealed, \
          changed_at = excluded.changed_at where excluded.generation > key_bundles.generation",
@@ -82,7 +83,7 @@ pub async fn put_bundle(
     .bind(signed(new.generation))
     .bind(&new.sealed)
     .bind(now.as_milliseconds())
-    .execute(&mut **tx)
+    .execute(tx)
     .await?
     .rows_affected()
         > 0;
@@ -140,7 +141,7 @@ pub async fn authorities(
     connection: &mut Connection,
     role: Role,
 ) -> Result<Vec<StoredAuthority>, StoreError> {
-    sqlx::query("select * from authorities where role = $1 order by made_at, id")
+    query("select * from authorities where role = $1 order by made_at, id")
         .bind(role.as_str())
         .fetch_all(connection)
         .await?
@@ -168,7 +169,7 @@ pub async fn add_authority(
     role: Role,
     new: &StoredAuthority,
 ) -> Result<(), StoreError> {
-    sqlx::query(
+    query(
         "insert into authorities (id, role, state, certificate, sealed, made_at) values ($1, $2, $3, $4, $5, $6)",
     )
     .bind(new.id.to_string())
@@ -177,7 +178,7 @@ pub async fn add_authority(
     .bind(&new.certificate)
     .bind(&new.sealed)
     .bind(new.made_at.as_milliseconds())
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     audit::append(tx, now, actor, "authority.added", role.as_str(), &json!({ "key": new.id })).await?;
     Ok(())
@@ -194,12 +195,12 @@ pub async fn set_issuing(
     role: Role,
     id: Id<Key>,
 ) -> Result<(), StoreError> {
-    sqlx::query(
+    query(
         "update authorities set state = case when id = $2 then 'issuing' else 'believed' end where role = $1",
     )
     .bind(role.as_str())
     .bind(id.to_string())
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     audit::append(tx, now, actor, "authority.issues", role.as_str(), &json!({ "key": id })).await?;
     Ok(())
@@ -215,7 +216,7 @@ pub async fn remove_authority(
     now: Timestamp,
     id: Id<Key>,
 ) -> Result<(), StoreError> {
-    sqlx::query("delete from authorities where id = $1").bind(id.to_string()).execute(&mut **tx).await?;
+    query("delete from authorities where id = $1").bind(id.to_string()).execute(tx).await?;
     audit::append(tx, now, actor, "authority.removed", &id.to_string(), &json!({})).await?;
     Ok(())
 }

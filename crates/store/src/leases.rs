@@ -3,7 +3,7 @@
 use evergate_model::{Name, Timestamp};
 use serde::Serialize;
 
-use crate::row::Columns;
+use crate::query::query;
 use crate::{Connection, StoreError, Tx};
 
 /// A lease as it stands.
@@ -22,7 +22,7 @@ pub struct Lease {
 /// # Errors
 /// When the database does not answer.
 pub async fn get(connection: &mut Connection, name: &str) -> Result<Option<Lease>, StoreError> {
-    sqlx::query("select * from leases where name = $1")
+    query("select * from leases where name = $1")
         .bind(name)
         .fetch_optional(connection)
         .await?
@@ -47,7 +47,7 @@ pub async fn take(
     holder: &Name,
     until: Timestamp,
 ) -> Result<Option<Lease>, StoreError> {
-    sqlx::query(
+    query(
         "insert into leases (name, holder, term, expires_at) values ($1, $2, 1, $3) \
          on conflict (name) do update set \
          term = case when leases.holder = excluded.holder then leases.term else leases.term + 1 end, \
@@ -58,7 +58,7 @@ pub async fn take(
     .bind(holder.as_str())
     .bind(until.as_milliseconds())
     .bind(now.as_milliseconds())
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     get(tx, name).await
 }
@@ -74,7 +74,7 @@ pub async fn give_up(
     heir: Option<(&Name, Timestamp)>,
 ) -> Result<bool, StoreError> {
     let (heir, until) = heir.map_or((holder, Timestamp::from_milliseconds(0)), |(heir, until)| (heir, until));
-    Ok(sqlx::query(
+    Ok(query(
         "update leases set holder = $3, expires_at = $4, \
          term = case when holder = $3 then term else term + 1 end where name = $1 and holder = $2",
     )
@@ -82,7 +82,7 @@ pub async fn give_up(
     .bind(holder.as_str())
     .bind(heir.as_str())
     .bind(until.as_milliseconds())
-    .execute(&mut **tx)
+    .execute(tx)
     .await?
     .rows_affected()
         > 0)

@@ -1,4 +1,4 @@
-//! What must outlive a process, in one database: SQLite for one machine.
+//! What must outlive a process, in one database: SQLite for one machine, PostgreSQL for more.
 //!
 //! **Not here:** what a row means to a service; clocks and chance (every write is told `now` and
 //! brings its own ids); encryption (secrets arrive sealed or hashed).
@@ -13,7 +13,9 @@
 //! It only adds: what takes away waits a release, and has `_contract_` in its name, by which older
 //! programs know that the database is no longer for them.
 //! SQL is the subset that SQLite and PostgreSQL share: `$1` placeholders, integer milliseconds UTC,
-//! ids and JSON as text, bytes as `blob`, no rowid, no `insert or ...` (write `on conflict`).
+//! ids and JSON as text, bytes as `blob`, no rowid, no `insert or ...` (write `on conflict`). What cannot
+//! be said to both in one text stands in `src/dialect.rs`; in a transaction of PostgreSQL nothing is
+//! done any more after a statement that failed, so no caller goes on after an error.
 //! Reading functions take [`&mut Connection`](Connection), which a [`Tx`] also derefs to; writing
 //! functions take [`&mut Tx`](Tx), an [`Actor`] where an audit row is due, and `now`.
 
@@ -23,9 +25,11 @@ pub mod attempts;
 pub mod audit;
 mod change;
 pub mod configurations;
+mod connection;
 pub mod console_sessions;
 pub mod copies;
 pub mod credentials;
+mod dialect;
 pub mod effects;
 pub mod email_codes;
 pub mod enrolments;
@@ -37,18 +41,26 @@ pub mod installation;
 pub mod instances;
 pub mod integrity;
 pub mod invitations;
+pub mod join_tokens;
 pub mod keys;
 pub mod leases;
 mod migrations;
+pub mod moving;
 mod open;
 pub mod outbox;
+mod postgres;
+mod query;
 pub mod revocations;
 mod row;
+pub mod servers;
 pub mod sessions;
 pub mod snapshots;
+mod sqlite;
 pub mod users;
 
 pub use actor::Actor;
 pub use change::Changes;
+pub use connection::Connection;
 pub use error::StoreError;
-pub use open::{Connection, Reading, Settings, Store, Tx};
+pub use open::{Reading, Settings, Store, Tx};
+pub use postgres::{AddressError, Problem, Trouble};

@@ -2,15 +2,24 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::HEXLOWER;
-use sqlx::Row;
+use sqlx::AssertSqlSafe;
 
-use crate::{Connection, StoreError, Tx};
+use crate::connection::Database;
+use crate::query::{query, script};
+use crate::{Connection, StoreError, Tx, dialect};
 
 /// One step: its number, its name, its statements.
 struct Migration {
     number: i64,
     name: &'static str,
     sql: &'static str,
+}
+
+impl Migration {
+    /// What tells it from another of its number.
+    fn hash(&self) -> String {
+        HEXLOWER.encode(digest(&SHA256, self.sql.as_bytes()).as_ref())
+    }
 }
 
 macro_rules! migrations {
@@ -47,6 +56,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     56 "0056_access"
     57 "0057_host_certificates"
     58 "0058_listeners"
+    59 "0059_join_tokens"
 };
 
 /// What the name of a migration contains that takes away what an older program needs. All others
@@ -55,19 +65,20 @@ const MIGRATIONS: &[Migration] = migrations! {
 /// release later).
 const CONTRACTS: &str = "_contract_";
 
-/// Applies what is missing, all in the caller's transaction.
+/// Applies what is missing, all in the caller's transaction, which keeps all other writers out.
 pub(crate) async fn apply(tx: &mut Tx) -> Result<(), StoreError> {
-    sqlx::raw_sql(
-        "create table if not exists migrations (number bigint primary key, name text not null, hash text not null)",
-    )
-    .execute(&mut **tx)
-    .await?;
-    let applied = sqlx::query("select number, hash, name from migrations order by number")
-        .fetch_all(&mut **tx)
+    if let Database::Postgres(link) = tx.database() {
+        link.be_patient();
+        script(tx, dialect::BLOB.postgres).await?;
+    }
+    let table = "create table if not exists migrations (number bigint primary key, name text not null, hash text not null)";
+    make(tx, table).await?;
+    let applied = query("select number, hash, name from migrations order by number")
+        .fetch_all(tx)
         .await?
         .iter()
-        .map(|row| Ok((row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?))))
-        .collect::<Result<std::collections::BTreeMap<i64, (String, String)>, sqlx::Error>>()?;
+        .map(|row| Ok((row.column("number")?, (row.column("hash")?, row.column("name")?))))
+        .collect::<Result<std::collections::BTreeMap<i64, (String, String)>, StoreError>>()?;
     let is_known = |number: i64| MIGRATIONS.iter().any(|ours| ours.number == number);
     if let Some((&number, _)) =
         applied.iter().find(|(number, (_, name))| !is_known(**number) && name.contains(CONTRACTS))
@@ -75,7 +86,7 @@ pub(crate) async fn apply(tx: &mut Tx) -> Result<(), StoreError> {
         return Err(StoreError::OtherMigration { number });
     }
     for migration in MIGRATIONS {
-        let hash = HEXLOWER.encode(digest(&SHA256, migration.sql.as_bytes()).as_ref());
+        let hash = migration.hash();
         match applied.get(&migration.number) {
             Some((theirs, _)) if *theirs == hash => {}
             Some(_) => return Err(StoreError::OtherMigration { number: migration.number }),
@@ -85,15 +96,29 @@ pub(crate) async fn apply(tx: &mut Tx) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Whether the database has this program's tables: no migration less, none more, none other.
+pub(crate) async fn are_exactly_ours(connection: &mut Connection) -> Result<bool, StoreError> {
+    if latest_applied(connection).await? == 0 {
+        return Ok(false);
+    }
+    let applied = query("select number, hash from migrations order by number").fetch_all(connection).await?;
+    let applied = applied
+        .iter()
+        .map(|row| Ok((row.column("number")?, row.column("hash")?)))
+        .collect::<Result<Vec<(i64, String)>, StoreError>>()?;
+    Ok(applied.into_iter().eq(MIGRATIONS.iter().map(|ours| (ours.number, ours.hash()))))
+}
+
 /// The number of the latest migration that was applied; 0 where there is none.
 pub(crate) async fn latest_applied(connection: &mut Connection) -> Result<i64, StoreError> {
-    let table = "select count(*) from sqlite_master where type = 'table' and name = 'migrations'";
-    let tables: i64 = sqlx::query(table).fetch_one(&mut *connection).await?.try_get(0)?;
-    if tables == 0 {
+    let table = connection.dialect(&dialect::MIGRATIONS_TABLE);
+    if query(table).fetch_one(connection).await?.count("tables")? == 0 {
         return Ok(0);
     }
-    let latest = sqlx::query("select coalesce(max(number), 0) from migrations").fetch_one(connection).await?;
-    Ok(latest.try_get(0)?)
+    query("select coalesce(max(number), 0) as number from migrations")
+        .fetch_one(connection)
+        .await?
+        .column("number")
 }
 
 /// The number of the latest migration that this program knows.
@@ -102,15 +127,24 @@ pub(crate) fn latest_known() -> i64 {
 }
 
 async fn add(tx: &mut Tx, migration: &Migration, hash: &str) -> Result<(), StoreError> {
-    sqlx::raw_sql(migration.sql).execute(&mut **tx).await?;
-    sqlx::query("insert into migrations (number, name, hash) values ($1, $2, $3)")
+    make(tx, migration.sql).await?;
+    query("insert into migrations (number, name, hash) values ($1, $2, $3)")
         .bind(migration.number)
         .bind(migration.name)
         .bind(hash)
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     tracing::debug!(migration = migration.name, "applied a migration");
     Ok(())
+}
+
+/// Makes tables.
+async fn make(tx: &mut Tx, sql: &'static str) -> Result<(), StoreError> {
+    if tx.is_postgres() {
+        script(tx, AssertSqlSafe(dialect::tables_for_postgres(sql))).await
+    } else {
+        script(tx, sql).await
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@
 use evergate_model::id::Message as MessageKind;
 use evergate_model::{Id, Name, Timestamp};
 
-use crate::row::Columns;
+use crate::query::query;
+use crate::row::Row;
 use crate::{Connection, StoreError, Tx};
 
 /// A message to accept.
@@ -77,7 +78,7 @@ pub struct Waiting {
 /// # Errors
 /// [`StoreError::Taken`] when the id is there already.
 pub async fn add(tx: &mut Tx, now: Timestamp, new: &NewMessage<'_>) -> Result<(), StoreError> {
-    sqlx::query(
+    query(
         "insert into outbox (id, recipient, kind, sealed, accepted_at, due_at, tries, leased_until) \
          values ($1, $2, $3, $4, $5, $5, 0, 0)",
     )
@@ -86,7 +87,7 @@ pub async fn add(tx: &mut Tx, now: Timestamp, new: &NewMessage<'_>) -> Result<()
     .bind(new.kind)
     .bind(new.sealed)
     .bind(now.as_milliseconds())
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }
@@ -96,7 +97,7 @@ pub async fn add(tx: &mut Tx, now: Timestamp, new: &NewMessage<'_>) -> Result<()
 /// # Errors
 /// When the database does not answer.
 pub async fn is_due(connection: &mut Connection, now: Timestamp) -> Result<bool, StoreError> {
-    Ok(sqlx::query(
+    Ok(query(
         "select id from outbox where finished_at is null and due_at <= $1 and leased_until <= $1 limit 1",
     )
     .bind(now.as_milliseconds())
@@ -116,7 +117,7 @@ pub async fn lease(
     until: Timestamp,
     limit: u32,
 ) -> Result<Vec<Leased>, StoreError> {
-    sqlx::query(
+    query(
         "update outbox set leased_by = $1, leased_until = $2, tries = tries + 1, \
          interruptions = interruptions + case when leased_by is null then 0 else 1 end where id in \
          (select id from outbox where finished_at is null and due_at <= $3 and leased_until <= $3 \
@@ -127,7 +128,7 @@ pub async fn lease(
     .bind(until.as_milliseconds())
     .bind(now.as_milliseconds())
     .bind(i64::from(limit))
-    .fetch_all(&mut **tx)
+    .fetch_all(tx)
     .await?
     .iter()
     .map(leased)
@@ -140,11 +141,10 @@ pub async fn lease(
 /// # Errors
 /// When the database does not answer.
 pub async fn end_leases(tx: &mut Tx, instance: &Name) -> Result<u64, StoreError> {
-    let ended =
-        sqlx::query("update outbox set leased_until = 0 where leased_by = $1 and finished_at is null")
-            .bind(instance.as_str())
-            .execute(&mut **tx)
-            .await?;
+    let ended = query("update outbox set leased_until = 0 where leased_by = $1 and finished_at is null")
+        .bind(instance.as_str())
+        .execute(tx)
+        .await?;
     Ok(ended.rows_affected())
 }
 
@@ -163,7 +163,7 @@ pub async fn finish(
         Outcome::Delivered => (DELIVERED, true),
         Outcome::Failed(reason) => (reason.as_str(), false),
     };
-    let ended = sqlx::query(
+    let ended = query(
         "update outbox set finished_at = $3, outcome = $4, sealed = $5 \
          where id = $1 and finished_at is null and (leased_by = $2 or $6)",
     )
@@ -171,20 +171,19 @@ pub async fn finish(
     .bind(instance.as_str())
     .bind(now.as_milliseconds())
     .bind(reason)
-    .bind([].as_slice())
+    .bind(Vec::new())
     .bind(is_delivered)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?
     .rows_affected();
     if ended > 0 {
         return Ok(Finished::Now);
     }
-    let delivered =
-        sqlx::query("select id from outbox where id = $1 and outcome = $2 and finished_at is not null")
-            .bind(id.to_string())
-            .bind(DELIVERED)
-            .fetch_optional(&mut **tx)
-            .await?;
+    let delivered = query("select id from outbox where id = $1 and outcome = $2 and finished_at is not null")
+        .bind(id.to_string())
+        .bind(DELIVERED)
+        .fetch_optional(tx)
+        .await?;
     Ok(if delivered.is_some() { Finished::DeliveredBefore } else { Finished::NotOurs })
 }
 
@@ -203,7 +202,7 @@ pub async fn postpone(
     due_at: Timestamp,
     reason: &str,
 ) -> Result<bool, StoreError> {
-    let result = sqlx::query(
+    let result = query(
         "update outbox set due_at = $3, outcome = $4, leased_by = null, leased_until = 0 \
          where id = $1 and leased_by = $2 and finished_at is null",
     )
@@ -211,7 +210,7 @@ pub async fn postpone(
     .bind(instance.as_str())
     .bind(due_at.as_milliseconds())
     .bind(reason)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(result.rows_affected() > 0)
 }
@@ -221,7 +220,7 @@ pub async fn postpone(
 /// # Errors
 /// When the database does not answer.
 pub async fn waiting(connection: &mut Connection) -> Result<Waiting, StoreError> {
-    let row = sqlx::query(
+    let row = query(
         "select count(*) as messages, min(accepted_at) as oldest from outbox where finished_at is null",
     )
     .fetch_one(connection)
@@ -238,7 +237,7 @@ pub async fn accepted_since(
     kind: &str,
     since: Timestamp,
 ) -> Result<u64, StoreError> {
-    let row = sqlx::query("select count(*) as messages from outbox where kind = $1 and accepted_at >= $2")
+    let row = query("select count(*) as messages from outbox where kind = $1 and accepted_at >= $2")
         .bind(kind)
         .bind(since.as_milliseconds())
         .fetch_one(connection)
@@ -251,14 +250,12 @@ pub async fn accepted_since(
 /// # Errors
 /// When the database does not answer.
 pub async fn forget(tx: &mut Tx, before: Timestamp) -> Result<u64, StoreError> {
-    let result = sqlx::query("delete from outbox where finished_at < $1")
-        .bind(before.as_milliseconds())
-        .execute(&mut **tx)
-        .await?;
+    let result =
+        query("delete from outbox where finished_at < $1").bind(before.as_milliseconds()).execute(tx).await?;
     Ok(result.rows_affected())
 }
 
-fn leased(row: &sqlx::sqlite::SqliteRow) -> Result<Leased, StoreError> {
+fn leased(row: &Row) -> Result<Leased, StoreError> {
     Ok(Leased {
         id: row.parsed("id")?,
         recipient: row.column("recipient")?,

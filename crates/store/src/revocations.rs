@@ -4,7 +4,8 @@
 use evergate_model::id::Session as SessionKind;
 use evergate_model::{Id, Timestamp};
 
-use crate::row::{Columns, signed};
+use crate::query::query;
+use crate::row::signed;
 use crate::{Connection, StoreError, Tx};
 
 /// One entry.
@@ -25,17 +26,16 @@ pub(crate) async fn add(
     session: Id<SessionKind>,
     forget_at: Timestamp,
 ) -> Result<u64, StoreError> {
-    let number =
-        sqlx::query("update revocation_position set last = last + 1 where only_row = 1 returning last")
-            .fetch_one(&mut **tx)
-            .await?
-            .count("last")?;
-    sqlx::query("insert into revocations (number, session_id, at, forget_at) values ($1, $2, $3, $4)")
+    let number = query("update revocation_position set last = last + 1 where only_row = 1 returning last")
+        .fetch_one(tx)
+        .await?
+        .count("last")?;
+    query("insert into revocations (number, session_id, at, forget_at) values ($1, $2, $3, $4)")
         .bind(signed(number))
         .bind(session.to_string())
         .bind(now.as_milliseconds())
         .bind(forget_at.as_milliseconds())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     Ok(number)
 }
@@ -49,22 +49,20 @@ pub async fn list(
     after: u64,
     limit: u32,
 ) -> Result<Vec<Revocation>, StoreError> {
-    sqlx::query(
-        "select number, session_id, forget_at from revocations where number > $1 order by number limit $2",
-    )
-    .bind(signed(after))
-    .bind(i64::from(limit))
-    .fetch_all(connection)
-    .await?
-    .iter()
-    .map(|row| {
-        Ok(Revocation {
-            number: row.count("number")?,
-            session: row.parsed("session_id")?,
-            forget_at: row.moment("forget_at")?,
+    query("select number, session_id, forget_at from revocations where number > $1 order by number limit $2")
+        .bind(signed(after))
+        .bind(i64::from(limit))
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(|row| {
+            Ok(Revocation {
+                number: row.count("number")?,
+                session: row.parsed("session_id")?,
+                forget_at: row.moment("forget_at")?,
+            })
         })
-    })
-    .collect()
+        .collect()
 }
 
 /// The number of the last entry that was ever made; 0 before the first.
@@ -72,7 +70,7 @@ pub async fn list(
 /// # Errors
 /// When the database does not answer.
 pub async fn position(connection: &mut Connection) -> Result<u64, StoreError> {
-    sqlx::query("select last from revocation_position where only_row = 1")
+    query("select last from revocation_position where only_row = 1")
         .fetch_one(connection)
         .await?
         .count("last")
@@ -83,9 +81,9 @@ pub async fn position(connection: &mut Connection) -> Result<u64, StoreError> {
 /// # Errors
 /// When the database does not answer.
 pub async fn forget(tx: &mut Tx, before: Timestamp) -> Result<u64, StoreError> {
-    Ok(sqlx::query("delete from revocations where forget_at < $1")
+    Ok(query("delete from revocations where forget_at < $1")
         .bind(before.as_milliseconds())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?
         .rows_affected())
 }

@@ -4,52 +4,62 @@
 use std::str::FromStr;
 
 use evergate_model::Timestamp;
-use sqlx::Row;
+use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
 
 use crate::StoreError;
 
-/// Reads columns by name.
-pub(crate) trait Columns {
+/// A row of either database.
+pub(crate) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+/// What both databases can give as a column.
+pub(crate) trait Column<'r>:
+    Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres>
+{
+}
+
+impl<'r, T> Column<'r> for T where T: Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres>
+{}
+
+impl Row {
     /// A column of a type the database knows.
-    fn column<'r, T>(&'r self, name: &str) -> Result<T, StoreError>
-    where
-        T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>;
+    pub(crate) fn column<'r, T: Column<'r>>(&'r self, name: &str) -> Result<T, StoreError> {
+        match self {
+            Self::Sqlite(row) => row.try_get(name),
+            Self::Postgres(row) => row.try_get(name),
+        }
+        .map_err(StoreError::Database)
+    }
 
     /// A text column that is a `T`.
-    fn parsed<T: FromStr>(&self, name: &'static str) -> Result<T, StoreError> {
+    pub(crate) fn parsed<T: FromStr>(&self, name: &'static str) -> Result<T, StoreError> {
         parse(name, &self.column::<String>(name)?)
     }
 
     /// A moment.
-    fn moment(&self, name: &str) -> Result<Timestamp, StoreError> {
+    pub(crate) fn moment(&self, name: &str) -> Result<Timestamp, StoreError> {
         Ok(Timestamp::from_milliseconds(self.column(name)?))
     }
 
     /// A moment, or null.
-    fn moment_or_null(&self, name: &str) -> Result<Option<Timestamp>, StoreError> {
+    pub(crate) fn moment_or_null(&self, name: &str) -> Result<Option<Timestamp>, StoreError> {
         Ok(self.column::<Option<i64>>(name)?.map(Timestamp::from_milliseconds))
     }
 
     /// A number that is never negative.
-    fn count(&self, name: &'static str) -> Result<u64, StoreError> {
+    pub(crate) fn count(&self, name: &'static str) -> Result<u64, StoreError> {
         let number: i64 = self.column(name)?;
         u64::try_from(number).map_err(|_| StoreError::Corrupt { what: name, text: number.to_string() })
     }
 
     /// A text column that is JSON of a `T`.
-    fn json<T: serde::de::DeserializeOwned>(&self, name: &'static str) -> Result<T, StoreError> {
+    pub(crate) fn json<T: serde::de::DeserializeOwned>(&self, name: &'static str) -> Result<T, StoreError> {
         let text: String = self.column(name)?;
         serde_json::from_str(&text).map_err(|_| corrupt(name, &text))
-    }
-}
-
-impl Columns for SqliteRow {
-    fn column<'r, T>(&'r self, name: &str) -> Result<T, StoreError>
-    where
-        T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
-    {
-        Ok(self.try_get(name)?)
     }
 }
 

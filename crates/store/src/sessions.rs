@@ -6,7 +6,8 @@ use evergate_model::{Id, SessionFacts, Timestamp};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::row::{Columns, json_text};
+use crate::query::query;
+use crate::row::{Row, json_text};
 use crate::{Actor, Connection, StoreError, Tx, audit, groups, revocations};
 
 /// A session, with what is known of its user now.
@@ -70,9 +71,9 @@ const SELECT: &str = "select sessions.*, users.name as user_name, users.email as
 /// # Errors
 /// When the database does not answer.
 pub async fn get(connection: &mut Connection, id: Id<SessionKind>) -> Result<Option<Session>, StoreError> {
-    let row = sqlx::query(sqlx::AssertSqlSafe(format!("{SELECT} where sessions.id = $1")))
+    let row = query(sqlx::AssertSqlSafe(format!("{SELECT} where sessions.id = $1")))
         .bind(id.to_string())
-        .fetch_optional(&mut *connection)
+        .fetch_optional(connection)
         .await?;
     let Some(row) = row else { return Ok(None) };
     let mut session = session(&row)?;
@@ -95,7 +96,7 @@ pub async fn list(
          and ($2 is null or sessions.user_id = $2) and sessions.id > $3 and sessions.last_seen_at >= $4 \
          order by sessions.id limit $5"
     );
-    sqlx::query(sqlx::AssertSqlSafe(sql))
+    query(sqlx::AssertSqlSafe(sql))
         .bind(now.as_milliseconds())
         .bind(filter.user.map(|user| user.to_string()))
         .bind(filter.after.map(|after| after.to_string()).unwrap_or_default())
@@ -113,7 +114,7 @@ pub async fn list(
 /// # Errors
 /// When the database does not answer.
 pub async fn open(tx: &mut Tx, actor: &Actor, now: Timestamp, new: &NewSession) -> Result<(), StoreError> {
-    sqlx::query(
+    query(
         "insert into sessions (id, user_id, opened_at, ends_at, last_seen_at, client, user_agent, factors) \
          values ($1, $2, $3, $4, $3, $5, $6, $7)",
     )
@@ -124,7 +125,7 @@ pub async fn open(tx: &mut Tx, actor: &Actor, now: Timestamp, new: &NewSession) 
     .bind(&new.client)
     .bind(&new.user_agent)
     .bind(json_text(&new.factors))
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     let factors: Vec<String> = new.factors.iter().map(|proven| proven.factor.to_string()).collect();
     let detail = json!({ "user": new.user, "client": new.client, "factors": factors });
@@ -146,10 +147,10 @@ pub async fn add_factors(
 ) -> Result<bool, StoreError> {
     let Some(session) = get(tx, id).await? else { return Ok(false) };
     let merged = merge(session.facts.factors, factors);
-    sqlx::query("update sessions set factors = $2 where id = $1")
+    query("update sessions set factors = $2 where id = $1")
         .bind(id.to_string())
         .bind(json_text(&merged))
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     let names: Vec<String> = factors.iter().map(|proven| proven.factor.to_string()).collect();
     audit::append(tx, now, actor, "session.factors-added", &id.to_string(), &json!({ "factors": names }))
@@ -174,10 +175,10 @@ pub fn merge(mut known: Vec<ProvenFactor>, more: &[ProvenFactor]) -> Vec<ProvenF
 /// # Errors
 /// When the database does not answer.
 pub async fn seen(tx: &mut Tx, id: Id<SessionKind>, at: Timestamp) -> Result<(), StoreError> {
-    sqlx::query("update sessions set last_seen_at = $2 where id = $1 and last_seen_at < $2")
+    query("update sessions set last_seen_at = $2 where id = $1 and last_seen_at < $2")
         .bind(id.to_string())
         .bind(at.as_milliseconds())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     Ok(())
 }
@@ -193,12 +194,12 @@ pub async fn revoke(
     now: Timestamp,
     id: Id<SessionKind>,
 ) -> Result<Option<u64>, StoreError> {
-    let row = sqlx::query(
+    let row = query(
         "update sessions set ended_at = $2 where id = $1 and ended_at is null and ends_at > $2 returning ends_at",
     )
     .bind(id.to_string())
     .bind(now.as_milliseconds())
-    .fetch_optional(&mut **tx)
+    .fetch_optional(tx)
     .await?;
     let Some(row) = row else { return Ok(None) };
     let number = revocations::add(tx, now, id, row.moment("ends_at")?).await?;
@@ -241,13 +242,13 @@ async fn revoke_all(
     user: Id<UserKind>,
     kept: Option<Id<SessionKind>>,
 ) -> Result<Vec<u64>, StoreError> {
-    let ids: Vec<Id<SessionKind>> = sqlx::query(
+    let ids: Vec<Id<SessionKind>> = query(
         "select id from sessions where user_id = $1 and ended_at is null and ends_at > $2 and id <> $3 order by id",
     )
     .bind(user.to_string())
     .bind(now.as_milliseconds())
     .bind(kept.map(|kept| kept.to_string()).unwrap_or_default())
-    .fetch_all(&mut **tx)
+    .fetch_all(tx)
     .await?
     .iter()
     .map(|row| row.parsed("id"))
@@ -264,14 +265,14 @@ async fn revoke_all(
 /// # Errors
 /// When the database does not answer.
 pub async fn forget(tx: &mut Tx, before: Timestamp) -> Result<u64, StoreError> {
-    Ok(sqlx::query("delete from sessions where ends_at < $1")
+    Ok(query("delete from sessions where ends_at < $1")
         .bind(before.as_milliseconds())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?
         .rows_affected())
 }
 
-fn session(row: &sqlx::sqlite::SqliteRow) -> Result<Session, StoreError> {
+fn session(row: &Row) -> Result<Session, StoreError> {
     Ok(Session {
         facts: SessionFacts {
             session: row.parsed("id")?,

@@ -2,7 +2,8 @@
 
 use evergate_model::{Service, Timestamp};
 
-use crate::row::{Columns, signed};
+use crate::query::query;
+use crate::row::signed;
 use crate::{Connection, StoreError, Tx};
 
 /// The latest snapshot of one service.
@@ -27,7 +28,7 @@ pub async fn find_newer(
     audience: Service,
     above: u64,
 ) -> Result<Option<StoredSnapshot>, StoreError> {
-    sqlx::query("select * from snapshots where audience = $1 and revision > $2")
+    query("select * from snapshots where audience = $1 and revision > $2")
         .bind(audience.as_str())
         .bind(signed(above))
         .fetch_optional(connection)
@@ -48,7 +49,7 @@ pub async fn find_newer(
 /// # Errors
 /// When the database does not answer.
 pub async fn put(tx: &mut Tx, now: Timestamp, new: &StoredSnapshot) -> Result<(), StoreError> {
-    sqlx::query(
+    query(
         "insert into snapshots (audience, revision, version, sealed, made_at) values ($1, $2, $3, $4, $5) \
          on conflict (audience) do update set revision = excluded.revision, version = excluded.version, \
          sealed = excluded.sealed, made_at = excluded.made_at where excluded.revision > snapshots.revision",
@@ -58,7 +59,7 @@ pub async fn put(tx: &mut Tx, now: Timestamp, new: &StoredSnapshot) -> Result<()
     .bind(signed(new.version))
     .bind(&new.sealed)
     .bind(now.as_milliseconds())
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }

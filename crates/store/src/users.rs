@@ -8,7 +8,8 @@ use evergate_model::{Id, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::row::Columns;
+use crate::query::query;
+use crate::row::Row;
 use crate::{Actor, Connection, StoreError, Tx, audit};
 
 /// A person's account.
@@ -77,7 +78,7 @@ pub fn normal_name(name: &str) -> Option<String> {
 /// # Errors
 /// When the database does not answer.
 pub async fn get(connection: &mut Connection, id: Id<UserKind>) -> Result<Option<User>, StoreError> {
-    sqlx::query("select * from users where id = $1")
+    query("select * from users where id = $1")
         .bind(id.to_string())
         .fetch_optional(connection)
         .await?
@@ -91,7 +92,7 @@ pub async fn get(connection: &mut Connection, id: Id<UserKind>) -> Result<Option
 /// When the database does not answer.
 pub async fn find_by_name(connection: &mut Connection, name: &str) -> Result<Option<User>, StoreError> {
     let Some(name) = normal_name(name) else { return Ok(None) };
-    sqlx::query("select * from users where name = $1")
+    query("select * from users where name = $1")
         .bind(name)
         .fetch_optional(connection)
         .await?
@@ -104,7 +105,7 @@ pub async fn find_by_name(connection: &mut Connection, name: &str) -> Result<Opt
 /// # Errors
 /// When the database does not answer.
 pub async fn list(connection: &mut Connection, after: &str, limit: u32) -> Result<Vec<User>, StoreError> {
-    sqlx::query("select * from users where name > $1 order by name limit $2")
+    query("select * from users where name > $1 order by name limit $2")
         .bind(after)
         .bind(i64::from(limit))
         .fetch_all(connection)
@@ -119,7 +120,7 @@ pub async fn list(connection: &mut Connection, after: &str, limit: u32) -> Resul
 /// # Errors
 /// [`StoreError::Taken`] when somebody has that name.
 pub async fn add(tx: &mut Tx, actor: &Actor, now: Timestamp, new: &User) -> Result<(), StoreError> {
-    sqlx::query(
+    query(
         "insert into users (id, name, email, state, created_at, invited_at) values ($1, $2, $3, $4, $5, $6)",
     )
     .bind(new.id.to_string())
@@ -128,7 +129,7 @@ pub async fn add(tx: &mut Tx, actor: &Actor, now: Timestamp, new: &User) -> Resu
     .bind(new.state.as_str())
     .bind(new.created_at.as_milliseconds())
     .bind(new.invited_at.map(Timestamp::as_milliseconds))
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     audit::append(tx, now, actor, "user.added", &new.id.to_string(), &json!({ "name": new.name })).await?;
     Ok(())
@@ -145,10 +146,10 @@ pub async fn set_email(
     id: Id<UserKind>,
     email: Option<&str>,
 ) -> Result<bool, StoreError> {
-    let is_changed = sqlx::query("update users set email = $2 where id = $1")
+    let is_changed = query("update users set email = $2 where id = $1")
         .bind(id.to_string())
         .bind(email)
-        .execute(&mut **tx)
+        .execute(tx)
         .await?
         .rows_affected()
         > 0;
@@ -169,10 +170,10 @@ pub async fn set_state(
     id: Id<UserKind>,
     state: State,
 ) -> Result<bool, StoreError> {
-    let is_changed = sqlx::query("update users set state = $2 where id = $1 and state <> $2")
+    let is_changed = query("update users set state = $2 where id = $1 and state <> $2")
         .bind(id.to_string())
         .bind(state.as_str())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?
         .rows_affected()
         > 0;
@@ -197,10 +198,10 @@ pub async fn set_invited(
     id: Id<UserKind>,
     invited_at: Option<Timestamp>,
 ) -> Result<(), StoreError> {
-    sqlx::query("update users set invited_at = $2 where id = $1")
+    query("update users set invited_at = $2 where id = $1")
         .bind(id.to_string())
         .bind(invited_at.map(Timestamp::as_milliseconds))
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     let action = if invited_at.is_some() { "user.invited" } else { "user.invitation-followed" };
     audit::append(tx, now, actor, action, &id.to_string(), &json!({})).await?;
@@ -219,12 +220,12 @@ pub async fn remove(
     id: Id<UserKind>,
 ) -> Result<bool, StoreError> {
     let Some(user) = get(tx, id).await? else { return Ok(false) };
-    sqlx::query("delete from users where id = $1").bind(id.to_string()).execute(&mut **tx).await?;
+    query("delete from users where id = $1").bind(id.to_string()).execute(tx).await?;
     audit::append(tx, now, actor, "user.removed", &id.to_string(), &json!({ "name": user.name })).await?;
     Ok(true)
 }
 
-fn user(row: &sqlx::sqlite::SqliteRow) -> Result<User, StoreError> {
+fn user(row: &Row) -> Result<User, StoreError> {
     Ok(User {
         id: row.parsed("id")?,
         name: row.column("name")?,

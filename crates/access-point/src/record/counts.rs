@@ -13,6 +13,11 @@ pub(crate) const SPOOL_DROPPED: &str = "evergate_spool_dropped_total";
 /// Gauge of open client connections.
 pub(crate) const CONNECTIONS: &str = "evergate_connections";
 
+/// Counter of connections refused for their PROXY header; label `cause`: `absent` (from a balancer that is listed),
+/// `malformed`, `too-long`, `slow`, `unlisted` (one from somebody who is no listed balancer), `unnamed` (a request of a
+/// balancer's own for something else than readiness).
+pub(crate) const PROXY_REFUSED: &str = "evergate_proxy_headers_refused_total";
+
 /// What was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {

@@ -19,6 +19,7 @@ use evergate_process::{Clock, Lifecycle, Readiness};
 use evergate_tokens::session_token::{Claims, to_be_signed};
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
+use ipnet::IpNet;
 use tokio_rustls::TlsAcceptor;
 
 use super::policy::ToldPolicy;
@@ -56,6 +57,7 @@ pub(crate) struct Plan {
     pub(crate) clock: Clock,
     pub(crate) pages: Arc<dyn Pages>,
     pub(crate) certificates: Vec<ListenerCertificate>,
+    pub(crate) balancers: Vec<IpNet>,
 }
 
 impl Plan {
@@ -73,6 +75,7 @@ impl Plan {
             clock: Clock::system(),
             pages: Arc::new(NoPages),
             certificates: Vec::new(),
+            balancers: Vec::new(),
         }
     }
 
@@ -104,7 +107,8 @@ impl Plan {
             certificates.replace(&self.certificates, &"wiki.example.com".parse().unwrap()).unwrap();
             TlsAcceptor::from(certificates.server_config().unwrap())
         });
-        let listeners = [Listener { socket, is_shared: true }];
+        let listeners =
+            [Listener { socket, is_shared: self.balancers.is_empty(), balancers: self.balancers.into() }];
         start_threads(&lifecycle, &listeners, tls, &shared, self.pages, &Arc::new(self.settings)).unwrap();
         AccessPoint { address, policy, shared, lifecycle, signer }
     }

@@ -12,6 +12,7 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::ServerName;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio_rustls::TlsConnector;
@@ -26,24 +27,32 @@ async fn start(application: &Application) -> (AccessPoint, RootCertStore) {
 }
 
 async fn start_with(application: &Application, stall: Duration) -> (AccessPoint, RootCertStore) {
+    let mut plan = Plan::new(&[&application.url()]);
+    plan.settings.stall = stall;
+    let roots = certify(&mut plan);
+    (plan.start(), roots)
+}
+
+/// Makes a certificate for `wiki.example.com`; what believes it.
+pub(super) fn certify(plan: &mut Plan) -> RootCertStore {
     let certified = rcgen::generate_simple_self_signed(["wiki.example.com".to_owned()]).unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(certified.cert.der().clone()).unwrap();
-    let mut plan = Plan::new(&[&application.url()]);
-    plan.settings.stall = stall;
     plan.certificates = vec![ListenerCertificate {
         hosts: vec!["wiki.example.com".parse().unwrap()],
         chain: certified.cert.pem(),
         key: certified.signing_key.serialize_pem(),
     }];
-    (plan.start(), roots)
+    roots
 }
 
-async fn connect(
+/// Connects, and sends `first` before the handshake.
+pub(super) async fn connect(
     access_point: &AccessPoint,
     roots: RootCertStore,
     host: &'static str,
     protocol: &[u8],
+    first: &[u8],
 ) -> std::io::Result<TlsStream<TcpStream>> {
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -51,7 +60,8 @@ async fn connect(
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![protocol.to_vec()];
-    let stream = TcpStream::connect(access_point.address).await?;
+    let mut stream = TcpStream::connect(access_point.address).await?;
+    stream.write_all(first).await?;
     TlsConnector::from(Arc::new(config)).connect(ServerName::try_from(host).unwrap(), stream).await
 }
 
@@ -59,7 +69,7 @@ async fn connect(
 async fn http2_passes_and_hears_of_the_end() {
     let application = Application::start().await;
     let (access_point, roots) = start(&application).await;
-    let stream = connect(&access_point, roots, "wiki.example.com", b"h2").await.unwrap();
+    let stream = connect(&access_point, roots, "wiki.example.com", b"h2", b"").await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
     let (mut sender, connection) =
         http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
@@ -83,7 +93,7 @@ async fn http2_passes_and_hears_of_the_end() {
 async fn a_client_that_takes_nothing_of_an_answer_on_http2_is_let_go() {
     let application = Application::start().await;
     let (access_point, roots) = start_with(&application, Duration::from_millis(20)).await;
-    let stream = connect(&access_point, roots, "wiki.example.com", b"h2").await.unwrap();
+    let stream = connect(&access_point, roots, "wiki.example.com", b"h2", b"").await.unwrap();
     let mut builder = http2::Builder::new(TokioExecutor::new());
     let connection = builder.initial_stream_window_size(0).handshake(TokioIo::new(stream));
     let (mut sender, connection) = connection.await.unwrap();
@@ -102,7 +112,8 @@ async fn a_client_that_takes_nothing_of_an_answer_on_http2_is_let_go() {
 async fn a_host_without_a_certificate_is_shown_anothers_which_its_users_do_not_take() {
     let application = Application::start().await;
     let (access_point, roots) = start(&application).await;
-    let error = connect(&access_point, roots.clone(), "other.example.com", b"http/1.1").await.unwrap_err();
+    let error =
+        connect(&access_point, roots.clone(), "other.example.com", b"http/1.1", b"").await.unwrap_err();
     assert!(error.to_string().contains("not valid for name"), "{error}");
-    assert!(connect(&access_point, roots, "wiki.example.com", b"http/1.1").await.is_ok());
+    assert!(connect(&access_point, roots, "wiki.example.com", b"http/1.1", b"").await.is_ok());
 }

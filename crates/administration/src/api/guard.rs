@@ -8,9 +8,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use data_encoding::HEXLOWER;
 use evergate_keys::api_token;
-use evergate_model::Id;
 use evergate_model::id::{ApiToken, User};
-use evergate_store::{Actor, api_tokens};
+use evergate_model::{Id, Name};
+use evergate_store::{Actor, api_tokens, join_tokens};
 
 use super::call::{Call, EffectKey};
 use crate::office::Office;
@@ -33,6 +33,8 @@ pub(crate) enum Caller {
     Token { id: Id<ApiToken>, privileges: Vec<Privilege> },
     /// An administrator, signed in to the console.
     Administrator(Id<User>),
+    /// A machine that is to run the instances of this node, by its join token.
+    Node { node: Name, token_hash: String },
 }
 
 impl Caller {
@@ -41,6 +43,7 @@ impl Caller {
         match self {
             Self::Token { privileges, .. } => privileges.contains(&privilege),
             Self::Administrator(_) => true,
+            Self::Node { .. } => false,
         }
     }
 
@@ -50,10 +53,11 @@ impl Caller {
     }
 
     /// As the audit log names them.
-    pub(crate) const fn actor(&self) -> Actor {
+    pub(crate) fn actor(&self) -> Actor {
         match self {
             Self::Token { id, .. } => Actor::ApiToken(*id),
             Self::Administrator(user) => Actor::Administrator(*user),
+            Self::Node { .. } => Actor::System,
         }
     }
 }
@@ -118,9 +122,12 @@ async fn identify(office: &Office, method: &Method, headers: &HeaderMap) -> Resu
 async fn by_token(office: &Office, text: &str) -> Result<Caller, Failure> {
     let hash = api_token::hash(text).ok_or(Failure::NoCredentials)?;
     let hash = HEXLOWER.encode(&hash);
-    let found = api_tokens::find_by_hash(&mut *office.store.read().await?, &hash).await?;
-    let token = found.ok_or(Failure::NoCredentials)?;
-    let now = office.now();
+    let (now, mut reading) = (office.now(), office.store.read().await?);
+    let Some(token) = api_tokens::find_by_hash(&mut reading, &hash).await? else {
+        let node = join_tokens::find(&mut reading, now, &hash).await?.ok_or(Failure::NoCredentials)?;
+        return Ok(Caller::Node { node, token_hash: hash });
+    };
+    drop(reading);
     if token.used_at.is_none_or(|used_at| now.since(used_at) > NOTE_USE_EVERY) {
         let mut tx = office.store.begin().await?;
         api_tokens::touch(&mut tx, now, token.id).await?;

@@ -2,7 +2,8 @@
 
 use axum::extract::Path;
 use axum::http::Method;
-use evergate_model::{Name, Service};
+use evergate_model::{Instance, Name, Service};
+use evergate_process::Bootstrap;
 use evergate_store::keys::Role;
 use evergate_store::{installation, instances, leases};
 use schemars::JsonSchema;
@@ -10,8 +11,9 @@ use serde::Serialize;
 
 use super::status::{InstanceStatus, collect};
 use super::{Answer, Call, Route, Stop};
-use crate::bootstrap::{Common, Own, issue_first};
+use crate::bootstrap::{Common, FirstIdentity, Own, issue_first};
 use crate::lease::{ACTIVE, LENGTH};
+use crate::office::Office;
 use crate::{Failure, Privilege, authorities, publishing};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -96,9 +98,6 @@ async fn ask(call: &Call, name: &str, wish: &str) -> Result<Answer, Stop> {
 
 /// The file holds a new key with its first certificate, which is admitted at once.
 async fn bootstrap(Path(name): Path<String>, call: Call) -> Result<Answer, Stop> {
-    let own = &call.office.instance.bootstrap;
-    let database = own.database.as_deref().ok_or(Failure::Missing("address of the database"))?;
-    let wrapping_key = own.wrapping_key.as_ref().ok_or(Failure::Missing("wrapping key"))?;
     let mut write = call.begin().await?;
     let (actor, now, vault) = (write.actor.clone(), write.now, write.vault.clone());
     let topology = installation::get(&mut write).await?.ok_or(Failure::Missing("installation"))?.topology;
@@ -107,11 +106,25 @@ async fn bootstrap(Path(name): Path<String>, call: Call) -> Result<Answer, Stop>
     let authority = authorities::issuing(&mut write, &vault, Role::Identity).await?;
     let identity = issue_first(&mut write, &authority, &actor, now, instance).await?;
     publishing::publish_snapshots(&mut write, &vault, now).await?;
-    let listeners = instances::listeners(&mut write, &instance.name).await?;
-    let listeners = listeners.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     let common = Common::load(&mut write, &vault).await?;
-    let file = common.bootstrap(instance, Own { identity, database, wrapping_key, listeners });
+    let file = bootstrap_file(&call.office, &mut write, &common, instance, identity).await?;
     write.finish(Answer::created(&file)).await
+}
+
+/// The bootstrap file of an instance with that identity.
+pub(super) async fn bootstrap_file(
+    office: &Office,
+    tx: &mut evergate_store::Tx,
+    common: &Common,
+    instance: &Instance,
+    identity: FirstIdentity,
+) -> Result<Bootstrap, Failure> {
+    let own = &office.instance.bootstrap;
+    let database = own.database.as_deref().ok_or(Failure::Missing("address of the database"))?;
+    let wrapping_key = own.wrapping_key.as_ref().ok_or(Failure::Missing("wrapping key"))?;
+    let listeners = instances::listeners(tx, &instance.name).await?;
+    let listeners = listeners.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    Ok(common.bootstrap(instance, Own { identity, database, wrapping_key, listeners }))
 }
 
 async fn activate(Path(name): Path<String>, call: Call) -> Result<Answer, Stop> {

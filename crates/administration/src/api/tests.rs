@@ -1,6 +1,7 @@
 //! What the API promises to every caller: who may do what, once, and with all problems told.
 
 mod authorization;
+mod joining;
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};

@@ -8,8 +8,8 @@ use evergate_model::{Name, Secret};
 use evergate_process::{Bootstrap, files};
 use evergate_store::Store;
 
+use super::SetUp;
 use super::identities::Identities;
-use super::{SetUp, database_url};
 use crate::bootstrap::{Common, FirstIdentity, Own};
 use crate::vault::Vault;
 
@@ -33,9 +33,8 @@ pub(super) async fn write(
 ) -> anyhow::Result<BTreeMap<Name, PathBuf>> {
     let mut reading = store.read().await?;
     let common = Common::load(&mut reading, vault).await?;
-    let database = database_url(&wanted.directory);
     let mut written = BTreeMap::new();
-    for instance in &wanted.topology.instances {
+    for instance in wanted.here() {
         let path = path(&wanted.directory, &instance.name);
         let identity = match issued.remove(&instance.name) {
             Some(identity) => {
@@ -46,7 +45,7 @@ pub(super) async fn write(
         };
         let own = Own {
             identity,
-            database: &database,
+            database: wanted.database.expose(),
             wrapping_key,
             listeners: wanted.listeners.get(&instance.name).cloned().unwrap_or_default(),
         };

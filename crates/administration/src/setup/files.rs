@@ -26,12 +26,42 @@ pub const LOCAL_CA_FILE: &str = "local-ca.pem";
 /// The file with the key that opens what is sealed in the database.
 pub const WRAPPING_KEY_FILE: &str = "wrapping-key";
 
+/// The file with the URL of the installation's database, where that is not the SQLite beside it.
+pub const DATABASE_URL_FILE: &str = "database-url";
+
+/// The URL of the database, where it is not the SQLite beside.
+pub(super) fn database_url(directory: &Path) -> anyhow::Result<Option<Secret<String>>> {
+    let path = directory.join(DATABASE_URL_FILE);
+    let text = files::read_if_present(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    Ok(text.map(|text| Secret::new(String::from_utf8_lossy(&text).trim().to_owned())))
+}
+
+/// Keeps the URL of the database for the commands that work on this directory. An installation whose database
+/// is a PostgreSQL does not begin anew in a SQLite.
+pub(super) fn keep_database_url(directory: &Path, url: &Secret<String>) -> anyhow::Result<()> {
+    let path = directory.join(DATABASE_URL_FILE);
+    if url != &super::sqlite_url(directory) {
+        let line = Secret::new(format!("{}\n", url.expose()));
+        return files::write_private(&path, line.expose().as_bytes())
+            .with_context(|| format!("cannot write `{}`", path.display()));
+    }
+    if path.exists() {
+        bail!(
+            "the database of this installation is a PostgreSQL (`{}`), and the network says SQLite\nhint: name it \
+             by `database: {{ url_file: FILE }}` in the network file",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
 /// The wrapping key; made only where there is no database yet.
 pub(super) fn wrapping_key(directory: &Path, is_new: bool) -> anyhow::Result<Secret<String>> {
     let path = directory.join(WRAPPING_KEY_FILE);
     if !is_new && !path.exists() {
         bail!(
-            "`{}` is missing: nothing in the database can be opened without it\nhint: put it back from a backup",
+            "`{}` is missing: nothing in the database can be opened without it\nhint: put it back from a backup; \
+             a further node joins with `--join TOKEN-FILE`",
             path.display()
         );
     }

@@ -31,7 +31,7 @@ pub(super) async fn issue_missing(
     let admissions = instances::admissions(tx).await?;
     let authority = authorities::issuing(tx, vault, Role::Identity).await?;
     let mut issued = Identities::new();
-    for instance in &wanted.topology.instances {
+    for instance in wanted.here() {
         if has_good_one(wanted, instance, &admissions, now) {
             continue;
         }

@@ -3,39 +3,76 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// One thing that is wrong.
+/// Characters of a line that are shown before and behind the place.
+const AROUND: usize = 60;
+
+/// A place in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Place {
+    /// The line, from 1; 0 where the whole file is meant.
+    pub line: u64,
+    /// The column, from 1, in characters.
+    pub column: u64,
+}
+
+impl From<serde_saphyr::Location> for Place {
+    fn from(location: serde_saphyr::Location) -> Self {
+        Self { line: location.line(), column: location.column() }
+    }
+}
+
+/// One thing that is wrong, or that is well to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The line, from 1; 0 where it concerns the whole file.
-    pub line: u64,
-    /// The column, from 1.
-    pub column: u64,
+    /// Where.
+    pub place: Place,
     /// What is wrong.
     pub message: String,
     /// What can be done.
     pub hint: Option<String>,
+    /// The line with a mark below the place, where there is one.
+    excerpt: Option<String>,
 }
 
 impl Problem {
-    pub(super) fn at(place: serde_saphyr::Location, message: impl Into<String>) -> Self {
-        Self { line: place.line(), column: place.column(), message: message.into(), hint: None }
+    pub(super) fn at(place: Place, message: impl Into<String>) -> Self {
+        Self { place, message: message.into(), hint: None, excerpt: None }
     }
 
     pub(super) fn whole(message: impl Into<String>) -> Self {
-        Self { line: 0, column: 0, message: message.into(), hint: None }
+        Self::at(Place::default(), message)
     }
 
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
+
+    /// Keeps the line of `text` where the problem stands.
+    pub(super) fn shown_in(self, text: &str) -> Self {
+        Self { excerpt: excerpt(text, self.place), ..self }
+    }
+}
+
+/// The line with its number, and a mark below the place.
+fn excerpt(text: &str, place: Place) -> Option<String> {
+    let line = text.lines().nth(usize::try_from(place.line.checked_sub(1)?).ok()?)?;
+    let column = usize::try_from(place.column.checked_sub(1)?).ok()?;
+    let first = column.saturating_sub(AROUND);
+    let shown = line.chars().skip(first).take(2 * AROUND).map(|c| if c.is_control() { ' ' } else { c });
+    let shown: String = shown.collect();
+    let number = place.line.to_string();
+    let (gutter, before) = (" ".repeat(number.len()), " ".repeat(column - first));
+    Some(format!("{number} | {}\n{gutter} | {before}^", shown.trim_end()))
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.line > 0 {
-            write!(f, "line {}, column {}: ", self.line, self.column)?;
+        if self.place.line > 0 {
+            write!(f, "line {}, column {}: ", self.place.line, self.place.column)?;
         }
         f.write_str(&self.message)?;
+        let lines = self.excerpt.iter().flat_map(|excerpt| excerpt.lines());
+        lines.into_iter().try_for_each(|line| write!(f, "\n  {line}"))?;
         self.hint.iter().try_for_each(|hint| write!(f, "\n  hint: {hint}"))
     }
 }
@@ -78,5 +115,5 @@ fn count(problems: &[Problem]) -> String {
 }
 
 fn list(problems: &[Problem]) -> String {
-    problems.iter().map(|problem| format!("\n  {problem}")).collect()
+    problems.iter().map(|problem| format!("\n  {}", problem.to_string().replace('\n', "\n  "))).collect()
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::time::Duration;
 
-use evergate_model::Topology;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
@@ -21,8 +20,7 @@ pub(super) struct Announcer {
 
 impl Announcer {
     /// Says that the start has begun.
-    pub(super) fn start(topology: &Topology) -> Self {
-        let total = topology.instances.len();
+    pub(super) fn start(total: usize) -> Self {
         let bar = ProgressBar::new(total as u64);
         if stderr().is_terminal() {
             bar.set_style(style());

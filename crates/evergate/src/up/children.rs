@@ -7,21 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use evergate_cluster::network::{Network, Planned};
-use evergate_model::Service;
+use evergate_model::{Instance, Service};
 use evergate_process::supervisor::{ChildSpec, Watched};
 
-use super::ports::{Ports, loopback};
+use super::layout::{Doors, Layout};
+use super::ports::loopback;
 
 /// Access points go first, so that nobody's request meets a service that has gone; together the
 /// two stages stay below the 8 s of contract.md.
 const STOPPED_FIRST: (u8, Duration) = (0, Duration::from_millis(4800));
 const STOPPED_LAST: (u8, Duration) = (1, Duration::from_millis(2800));
-/// An access point that is silent for so long is killed: the connections that browsers have to it are
-/// stuck with it, and a new one costs less than waiting.
-const SILENT_DOOR: Duration = Duration::from_secs(2);
-/// Any other instance; its callers have left it long before.
-const SILENT: Duration = Duration::from_secs(30);
 /// The words with which children are started.
 const RUN: &str = "run";
 const DEMO: &str = "demo-application";
@@ -54,9 +49,9 @@ impl Programs {
     }
 
     /// Every child of the installation.
-    pub(super) fn all(&self, network: &Network, ports: &Ports, shared: &Arc<OwnedFd>) -> Vec<ChildSpec> {
-        let instances = network.instances().iter().map(|planned| self.instance(planned, ports, shared));
-        let demo = ports.demo().zip(1..).map(|(port, number)| self.demo(number, port));
+    pub(super) fn all(&self, layout: &Layout, doors: &Doors) -> Vec<ChildSpec> {
+        let instances = layout.here().map(|instance| self.instance(instance, doors.get(&instance.name)));
+        let demo = layout.demo.iter().zip(1..).map(|(port, number)| self.demo(number, *port));
         instances.chain(demo.filter(|_| self.has_demo())).collect()
     }
 
@@ -65,18 +60,18 @@ impl Programs {
         self.directory.join(crate::demo::FILE).exists()
     }
 
-    fn instance(&self, planned: &Planned, ports: &Ports, shared: &Arc<OwnedFd>) -> ChildSpec {
-        let name = planned.name.as_str();
+    fn instance(&self, instance: &Instance, door: Option<&Arc<OwnedFd>>) -> ChildSpec {
+        let name = instance.name.as_str();
         let bootstrap = self.directory.join("instances").join(name).join("bootstrap.json");
         let own = vec!["--bootstrap".into(), bootstrap.into_os_string()];
         let mut child = self.child(&[RUN, name], own, name, STOPPED_LAST);
-        if planned.service == Service::AccessPoint {
-            child.socket = Some(Arc::clone(shared));
+        child.socket = door.map(Arc::clone);
+        let is_access_point = instance.service == Service::AccessPoint;
+        if is_access_point {
             (child.stop_stage, child.stop_within) = STOPPED_FIRST;
         }
-        let silence = if planned.service == Service::AccessPoint { SILENT_DOOR } else { SILENT };
-        let address = ports.operations(&planned.name).map(|port| loopback(port).to_string());
-        child.watched = address.map(|address| Watched { address, silence });
+        let silence = silence(instance.service);
+        child.watched = Some(Watched { address: instance.operations.clone(), silence });
         child
     }
 
@@ -105,15 +100,27 @@ impl Programs {
     }
 }
 
+/// An instance that is silent for so long is killed.
+pub(crate) const fn silence(service: Service) -> Duration {
+    match service {
+        // The connections that browsers have to it are stuck with it; a new one costs less than waiting.
+        Service::AccessPoint => Duration::from_secs(2),
+        // Its callers have left it long before.
+        _ => Duration::from_secs(30),
+    }
+}
+
 /// The path at which the system found the executable, which it marks if that file has been replaced
 /// since (proc(5), `/proc/PID/exe`).
-fn on_disk(executable: PathBuf) -> PathBuf {
+pub(crate) fn on_disk(executable: PathBuf) -> PathBuf {
     let text = executable.to_string_lossy();
     text.strip_suffix(" (deleted)").map(PathBuf::from).unwrap_or(executable)
 }
 
 #[cfg(test)]
 mod tests {
+    use evergate_cluster::network::Network;
+
     use super::*;
 
     #[test]
@@ -125,9 +132,8 @@ mod tests {
     #[test]
     fn only_children_on_this_directory_are_known() {
         let programs = Programs { executable: "/e".into(), directory: "/data/one".into(), log: None };
-        let network = Network::built_in();
-        let shared = Arc::new(std::net::TcpListener::bind("127.0.0.1:0").unwrap().into());
-        let children = programs.all(&network, &Ports::new(10_443, &network), &shared);
+        let layout = Layout::of_machine(&Network::built_in(), 10_443);
+        let children = programs.all(&layout, &Doors::new());
         assert_eq!(children.len(), 10, "there is no demo file");
         assert!(children.iter().all(|child| programs.started(&child.arguments)));
         assert!(children.iter().all(|child| child.watched.is_some() && !child.may_be_absent));

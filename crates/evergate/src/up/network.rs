@@ -1,84 +1,84 @@
-//! Which instances run here (those of a network file, or two of each service) and where each of
-//! them is reached.
+//! What the network file, or the one that is built in, says of this machine: its instances and its database.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use evergate_cluster::network::{Addresses, Listen, Network, NetworkError, Planned};
-use evergate_model::{Name, Service, Topology};
-use evergate_process::bootstrap::{InheritedAt, ListenerSource};
+use anyhow::Context;
+use evergate_administration::setup;
+use evergate_cluster::network::{Database, Network, NetworkError};
+use evergate_model::{Name, Secret};
 
-use super::ports::{Ports, loopback};
-use crate::failure::BadFile;
+use super::UpArguments;
+use super::layout::Layout;
+use crate::failure::{BadFile, hinted};
+
+/// No file with a URL is longer, in bytes.
+const LONGEST_URL: usize = 4096;
 
 /// The network of a file, or the built-in one.
+///
+/// # Errors
+/// When the file cannot be read, or with all its problems.
 pub(super) fn read_or_built_in(file: Option<&Path>) -> anyhow::Result<Network> {
     let Some(file) = file else { return Ok(Network::built_in()) };
     let network = Network::read(file).map_err(|error| match error {
         NetworkError::Read { .. } => anyhow::Error::from(error),
         _ => BadFile(error.to_string()).into(),
     })?;
-    let nodes: BTreeSet<&Name> = network.instances().iter().map(|planned| &planned.node).collect();
-    if nodes.len() > 1 {
-        let text = format!(
-            "`{}` places instances on {} nodes, and `evergate up` runs those of one machine",
-            file.display(),
-            nodes.len()
-        );
-        return Err(BadFile(text).into());
-    }
     Ok(network)
 }
 
-/// Names and addresses of all instances.
-pub(super) fn topology(network: &Network, ports: &Ports) -> Topology {
-    let text = |port: Option<u16>| port.map_or_else(String::new, |port| loopback(port).to_string());
-    network.topology(|planned| Addresses {
-        address: text(match planned.service {
-            Service::AccessPoint => ports.own(&planned.name),
-            _ => ports.internal(&planned.name),
-        }),
-        operations: text(ports.operations(&planned.name)),
-    })
+/// Where everything is: on this one machine, or where the file puts the node that it is.
+///
+/// # Errors
+/// When it is not said which node this is.
+pub(super) fn layout(network: &Network, arguments: &UpArguments) -> anyhow::Result<Layout> {
+    if let Some(node) = &arguments.node {
+        return Layout::of_node(network, node);
+    }
+    let nodes: BTreeSet<&Name> = network.instances().iter().map(|planned| &planned.node).collect();
+    if nodes.len() > 1 {
+        let nodes: Vec<&str> = nodes.into_iter().map(Name::as_str).collect();
+        return Err(hinted(
+            format!(
+                "the network has instances on {} nodes, and it is not said which of them this is",
+                nodes.len()
+            ),
+            format!("say so: --node {}", nodes.join(", or --node ")),
+        ));
+    }
+    Ok(Layout::of_machine(network, arguments.listen_base))
 }
 
-/// Where browsers and API clients reach the instances that they reach.
-pub(super) fn listeners(network: &Network, ports: &Ports) -> BTreeMap<Name, Vec<ListenerSource>> {
-    let of = |planned: &Planned| {
-        let own = ListenerSource::Address { address: loopback(ports.own(&planned.name)?).to_string() };
-        let shared = ListenerSource::Inherited { inherited: InheritedAt::Stdin };
-        let sources = match planned.service {
-            Service::AccessPoint => {
-                [shared, own].into_iter().chain(planned.listen.iter().map(further)).collect()
-            }
-            _ => vec![own],
+/// The URL of the database.
+///
+/// # Errors
+/// When the file with it cannot be read, or it is one that only a swarm runs.
+pub(super) fn database(network: &Network, directory: &Path) -> anyhow::Result<Secret<String>> {
+    let Some(file) = network.url_file() else {
+        return match network.database() {
+            Database::Managed(node) => Err(hinted(
+                format!("the database on node `{node}` is one that runs in a swarm"),
+                "on plain machines, name a PostgreSQL by `database: { url_file: FILE }`",
+            )),
+            _ => Ok(setup::sqlite_url(directory)),
         };
-        Some((planned.name.clone(), sources))
     };
-    network.instances().iter().filter_map(of).collect()
+    let text = std::fs::read_to_string(&file)
+        .with_context(|| format!("cannot read the database's URL in `{}`", file.display()))?;
+    let is_url = text.len() <= LONGEST_URL && text.trim().lines().count() == 1;
+    if !is_url {
+        let text = format!("`{}` does not hold one URL in one line", file.display());
+        return Err(hinted(text, "write `postgres://NAME:PASSWORD@HOST/DATABASE`"));
+    }
+    warn_if_open(&file);
+    Ok(Secret::new(text.trim().to_owned()))
 }
 
-fn further(listen: &Listen) -> ListenerSource {
-    let host = if listen.all_interfaces { "[::]" } else { "127.0.0.1" };
-    ListenerSource::Address { address: format!("{host}:{}", listen.port) }
-}
-
-#[cfg(test)]
-mod tests {
-    use evergate_model::topology::Mode;
-
-    use super::*;
-
-    #[test]
-    fn two_of_each_service_run_where_no_file_says_otherwise() {
-        let network = read_or_built_in(None).unwrap();
-        let ports = Ports::new(10_443, &network);
-        let topology = topology(&network, &ports);
-        assert_eq!(topology.instances.len(), 10);
-        for service in Service::ALL {
-            assert_eq!(topology.of(service).map(|instance| instance.priority).collect::<Vec<_>>(), [1, 2]);
-            assert_eq!(topology.mode(service), Mode::Failover);
-        }
-        assert_eq!(listeners(&network, &ports).len(), 4);
+fn warn_if_open(file: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let is_open = std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0);
+    if is_open {
+        tracing::warn!(file = %file.display(), "others on this machine can read the database's password; chmod 600");
     }
 }

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
 
-use anyhow::Context;
 use evergate_cluster::network::Network;
 use evergate_model::{Name, Service};
 
@@ -87,14 +84,6 @@ impl Ports {
             None => "choose others with --listen-base".to_owned(),
         };
         Err(hinted(format!("port {busy} is in use"), hint))
-    }
-
-    /// The socket from which all access points accept. It stays open here, so that connections
-    /// made while an access point is being restarted wait instead of being refused.
-    pub(super) fn open_shared(&self) -> anyhow::Result<Arc<OwnedFd>> {
-        let listener = TcpListener::bind(loopback(self.base))
-            .with_context(|| format!("cannot listen on port {}", self.base))?;
-        Ok(Arc::new(listener.into()))
     }
 
     fn all(&self) -> impl Iterator<Item = u16> {

@@ -10,7 +10,7 @@ use evergate_model::topology::Mode;
 use evergate_model::{Host, Name, Period};
 
 use super::UpArguments;
-use super::ports::{Ports, loopback};
+use super::ports::loopback;
 use crate::demo::RESOURCE as DEMO;
 
 /// An application to publish.
@@ -60,11 +60,11 @@ pub(super) fn addresses(arguments: &UpArguments, installation: &Installation, po
 }
 
 /// The demo's resource, unless it is not wanted.
-pub(super) fn demo(arguments: &UpArguments, ports: &Ports) -> anyhow::Result<Option<(Name, Resource)>> {
-    if arguments.no_demo {
+pub(super) fn demo(arguments: &UpArguments, servers: &[u16]) -> anyhow::Result<Option<(Name, Resource)>> {
+    if arguments.no_demo || servers.is_empty() {
         return Ok(None);
     }
-    let upstreams = ports.demo().map(|port| format!("http://{}", loopback(port))).collect();
+    let upstreams = servers.iter().map(|port| format!("http://{}", loopback(*port))).collect();
     let demo = resource(DEMO, &arguments.domain, upstreams, "password and totp")?;
     Ok(Some((DEMO.parse()?, Resource { title: Some("Welcome".to_owned()), ..demo })))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use bytes::Bytes;
-use evergate_model::{Instance, Topology};
+use evergate_model::Instance;
 use evergate_process::http_client::HttpClient;
 use evergate_process::supervisor::{ChildState, Children};
 use futures_util::StreamExt;
@@ -14,6 +14,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 
 use super::announce::Announcer;
+use super::layout::Layout;
 use crate::logs;
 
 const POLL: Duration = Duration::from_millis(25);
@@ -25,14 +26,13 @@ const LOG_LINES: usize = 8;
 
 /// Waits until all instances are ready.
 pub(super) async fn wait(
-    topology: &Topology,
+    layout: &Layout,
     mut states: watch::Receiver<Children>,
     logs: &Path,
     announcer: &Announcer,
 ) -> anyhow::Result<()> {
-    let mut missing: BTreeSet<&str> =
-        topology.instances.iter().map(|instance| instance.name.as_str()).collect();
-    let mut asked: FuturesUnordered<_> = topology.instances.iter().map(until_ready).collect();
+    let mut missing: BTreeSet<&str> = layout.here().map(|instance| instance.name.as_str()).collect();
+    let mut asked: FuturesUnordered<_> = layout.here().map(until_ready).collect();
     loop {
         announcer.waiting_for(&missing);
         tokio::select! {

@@ -3,16 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use evergate_administration::setup::Installation;
 use evergate_cluster::running::RunningError;
-use evergate_model::{Service, Topology};
+use evergate_model::{Instance, Service};
 use evergate_process::files;
 use evergate_process::supervisor::Children;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::directory::Directory;
-use super::ports::{Ports, loopback};
+use super::home::Home;
+use super::layout::Layout;
+use super::ports::loopback;
 use crate::demo::RESOURCE;
 
 /// The file's name.
@@ -33,8 +34,9 @@ pub struct Up {
     pub api: Vec<String>,
     /// The certificate that browsers must believe.
     pub local_ca: PathBuf,
-    /// Who may administer.
-    pub administrator: Administrator,
+    /// Who may administer; on the machine that began the installation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub administrator: Option<Administrator>,
     /// The instances.
     pub instances: Vec<RunningInstance>,
     /// The servers of the demo application.
@@ -123,51 +125,45 @@ fn beside(host: &str, name: &str) -> String {
 pub(super) struct UpFile {
     path: PathBuf,
     shape: Up,
-    topology: Topology,
+    here: Vec<Instance>,
     demo: Vec<(String, String)>,
     /// The applications that the command line names, each a line for people.
     protected: Vec<String>,
 }
 
 impl UpFile {
-    pub(super) fn new(
-        directory: &Directory,
-        topology: &Topology,
-        ports: &Ports,
-        installation: &Installation,
-        protected: Vec<String>,
-    ) -> Self {
-        let url = |host: &str| format!("https://{host}:{}/", ports.shared());
-        let portal = installation.portal_host.as_str();
+    pub(super) fn new(directory: &Directory, layout: &Layout, home: &Home) -> Self {
+        let url = |host: &str| match layout.public_port {
+            443 => format!("https://{host}/"),
+            port => format!("https://{host}:{port}/"),
+        };
+        let portal = home.portal_host.as_str();
         let has_demo = directory.path().join(crate::demo::FILE).exists();
-        let consoles: Vec<u16> =
-            topology.of(Service::Administration).filter_map(|instance| ports.own(&instance.name)).collect();
+        let here = layout.consoles.iter().map(|port| format!("https://localhost:{port}/api/v1"));
+        let api: Vec<String> = here.chain(home.servers.iter().cloned()).collect();
         let shape = Up {
             supervisor: std::process::id(),
             url: if has_demo { url(&beside(portal, RESOURCE)) } else { url(portal) },
             portal: url(portal),
-            console: match &installation.console_host {
+            console: match &home.console_host {
                 Some(host) => url(host.as_str()),
-                None => consoles.iter().map(|port| format!("https://localhost:{port}/")).take(1).collect(),
+                None => api.iter().map(|api| api.replace("/api/v1", "/")).take(1).collect(),
             },
-            api: consoles.iter().map(|port| format!("https://localhost:{port}/api/v1")).collect(),
-            local_ca: installation.local_ca.clone(),
-            administrator: Administrator {
-                name: installation.administrator.clone(),
-                password_file: installation.password_file.clone(),
-            },
+            api,
+            local_ca: home.local_ca.clone(),
+            administrator: home.administrator.clone(),
             instances: Vec::new(),
             demo: Vec::new(),
         };
-        let demo = ports.demo().zip(1..).filter(|_| has_demo);
+        let demo = layout.demo.iter().zip(1..).filter(|_| has_demo);
         Self {
             path: directory.path().join(FILE),
             shape,
-            topology: topology.clone(),
+            here: layout.here().cloned().collect(),
             demo: demo
-                .map(|(port, number)| (format!("welcome{number}"), loopback(port).to_string()))
+                .map(|(port, number)| (format!("welcome{number}"), loopback(*port).to_string()))
                 .collect(),
-            protected,
+            protected: home.protected.clone(),
         }
     }
 
@@ -216,9 +212,10 @@ impl UpFile {
         lines.extend(self.protected.iter().map(|line| format!("  {line}")));
         lines.push(format!("  portal   {}", self.shape.portal));
         lines.push(format!("  console  {}", self.shape.console));
-        let administrator = &self.shape.administrator;
-        let password = administrator.password_file.display();
-        lines.push(format!("           administrator `{}`, password in {password}", administrator.name));
+        if let Some(administrator) = &self.shape.administrator {
+            let password = administrator.password_file.display();
+            lines.push(format!("           administrator `{}`, password in {password}", administrator.name));
+        }
         lines.push(format!("  API      {}", self.shape.api.join(" ")));
         lines.push(String::new());
         lines.push(format!("  Browsers warn until they know the local CA: evergate trust{data}"));
@@ -234,7 +231,7 @@ impl UpFile {
     }
 
     fn at(&self, children: &Children) -> Option<Up> {
-        let instances = self.topology.instances.iter().map(|instance| {
+        let instances = self.here.iter().map(|instance| {
             let child = children.get(instance.name.as_str())?;
             Some(RunningInstance {
                 name: instance.name.to_string(),

@@ -1,7 +1,8 @@
-//! An application to protect: small answers, large bodies both ways, events, a WebSocket. `test-application PORT`.
+//! An application to protect: small answers, large bodies both ways, events, a WebSocket.
+//! `test-application ADDRESS`.
 
 use std::convert::Infallible;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -24,7 +25,7 @@ const PIECE: Bytes = Bytes::from_static(&[b'x'; 65536]);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let port: u16 = std::env::args().nth(1).context("usage: test-application PORT")?.parse()?;
+    let address: SocketAddr = std::env::args().nth(1).context("usage: test-application ADDRESS")?.parse()?;
     let served = Served::default();
     let router = Router::new()
         .route("/headers", get(headers))
@@ -39,7 +40,7 @@ async fn main() -> Result<()> {
             get(async |State(served): State<Served>| served.load(Ordering::Relaxed).to_string()),
         )
         .with_state(served);
-    let listener = tokio::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
+    let listener = tokio::net::TcpListener::bind(address).await?;
     axum::serve(listener, router).await?;
     Ok(())
 }

@@ -78,7 +78,11 @@ impl Scene {
         judge: Arc<Judge>,
     ) -> Result<Part> {
         let plan = Plan { rate: rate.max(1), connections, make, judge };
-        Ok(Part { name, limit, load: Load::start(&self.installation.read()?.local_ca, plan)? })
+        Ok(Part {
+            name,
+            limit,
+            load: Load::start_by(self.installation.way(), &self.installation.read()?.local_ca, plan)?,
+        })
     }
 
     /// Sign-in pages; and the right name and password, each of which opens a session.

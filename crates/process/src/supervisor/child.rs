@@ -35,7 +35,8 @@ pub(super) enum Order {
 pub(super) struct Keeper {
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) spec: ChildSpec,
-    pub(super) log: PathBuf,
+    /// Where its output is kept; without it, it writes where this process writes.
+    pub(super) log: Option<PathBuf>,
     pub(super) stop: CancellationToken,
     pub(super) states: Arc<watch::Sender<Children>>,
     pub(super) lifecycle: Lifecycle,
@@ -82,12 +83,13 @@ impl Keeper {
             Some(socket) => Stdio::from(socket.try_clone()?),
             None => Stdio::null(),
         };
+        let output = || if self.log.is_some() { Stdio::piped() } else { Stdio::inherit() };
         let mut child = Command::new(&self.spec.program)
             .args(&self.spec.arguments)
             .envs(self.spec.environment.iter().map(|(name, value)| (name, value)))
             .stdin(input)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(output())
+            .stderr(output())
             // A key pressed in the terminal is for the supervisor, which ends its children in order.
             .process_group(0)
             // Children outlive a supervisor that is killed, not one that loses them by a mistake.
@@ -98,7 +100,9 @@ impl Keeper {
             state.pid = pid;
             state.starts += 1;
         });
-        log::keep(&self.lifecycle, &self.log, child.stdout.take(), child.stderr.take());
+        if let Some(log) = &self.log {
+            log::keep(&self.lifecycle, log, child.stdout.take(), child.stderr.take());
+        }
         Ok(child)
     }
 

@@ -1,19 +1,10 @@
-//! The store on real files: two handles on one database race, as two instances would.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    missing_docs,
-    unreachable_pub,
-    reason = "a test"
-)]
+//! The store on a real database: two handles on it race, as two instances would.
 
-#[path = "store/attempts.rs"]
+#[path = "attempts.rs"]
 mod attempting;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use evergate_model::id::{Credential, Kind, User as UserKind};
@@ -23,29 +14,14 @@ use evergate_store::audit::Verification;
 use evergate_store::credentials::{NewCredential, Sort};
 use evergate_store::{
     Actor, Settings, Store, StoreError, Tx, attempts, audit, configurations, credentials, effects, groups,
-    instances, leases, outbox, users,
+    instances, join_tokens, leases, outbox, users,
 };
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::database::Database;
+
 const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
-
-struct Database {
-    directory: tempfile::TempDir,
-}
-
-impl Database {
-    async fn new() -> Self {
-        let database = Self { directory: tempfile::tempdir().unwrap() };
-        database.open().await.migrate().await.unwrap();
-        database
-    }
-
-    async fn open(&self) -> Store {
-        let url = format!("sqlite:{}", self.directory.path().join("evergate.db").display());
-        Store::open(&url, Settings { create: true, ..Settings::default() }).await.unwrap()
-    }
-}
 
 fn id<K: Kind>(number: u8) -> Id<K> {
     Id::new(NOW, [number; 10])
@@ -73,10 +49,20 @@ async fn add_user(store: &Store, number: u8, name: &str) -> Id<UserKind> {
     id(number)
 }
 
+#[test]
+fn what_callers_hold_may_be_shared_by_threads() {
+    const fn may_be_shared<T: Send + Sync>() {}
+    may_be_shared::<Store>();
+    may_be_shared::<Tx>();
+    may_be_shared::<evergate_store::Reading>();
+    may_be_shared::<evergate_store::Connection>();
+    may_be_shared::<evergate_store::Changes>();
+    may_be_shared::<StoreError>();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn migrating_from_two_handles_at_once_happens_once() {
-    let directory = tempfile::tempdir().unwrap();
-    let database = Database { directory };
+    let database = Database::empty().await;
     let mut tasks = JoinSet::new();
     for _ in 0..4 {
         let store = database.open().await;
@@ -90,34 +76,16 @@ async fn migrating_from_two_handles_at_once_happens_once() {
 }
 
 #[tokio::test]
-async fn the_database_is_for_its_owner_alone() {
-    use std::os::unix::fs::PermissionsExt;
-    let database = Database::new().await;
-    let _store = database.open().await;
-    for file in std::fs::read_dir(database.directory.path()).unwrap() {
-        let file = file.unwrap();
-        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.path());
-    }
-}
-
-#[tokio::test]
 async fn a_database_that_a_newer_program_added_to_is_used_and_one_it_took_from_is_refused() {
     let database = Database::new().await;
     let store = database.open().await;
-    let newer = async |number: i64, name: &str, hash: &str| {
-        let mut tx = store.begin().await.unwrap();
-        sqlx::query("insert into migrations (number, name, hash) values ($1, $2, $3)")
-            .bind(number)
-            .bind(name)
-            .bind(hash)
-            .execute(&mut *tx)
-            .await
-            .unwrap();
-        tx.commit().await.unwrap();
+    let newer = async |number: i64, name: &str| {
+        let sql = format!("insert into migrations (number, name, hash) values ({number}, '{name}', '')");
+        database.tamper(&sql).await;
     };
-    newer(9998, "9998_tomorrow", "").await;
+    newer(9998, "9998_tomorrow").await;
     store.migrate().await.unwrap();
-    newer(9999, "9999_contract_yesterday", "").await;
+    newer(9999, "9999_contract_yesterday").await;
     assert!(matches!(store.migrate().await, Err(StoreError::OtherMigration { number: 9999 })));
 }
 
@@ -125,9 +93,7 @@ async fn a_database_that_a_newer_program_added_to_is_used_and_one_it_took_from_i
 async fn a_migration_of_ours_that_was_another_is_refused() {
     let database = Database::new().await;
     let store = database.open().await;
-    let mut tx = store.begin().await.unwrap();
-    sqlx::query("update migrations set hash = 'other' where number = 1").execute(&mut *tx).await.unwrap();
-    tx.commit().await.unwrap();
+    database.tamper("update migrations set hash = 'other' where number = 1").await;
     assert!(matches!(store.migrate().await, Err(StoreError::OtherMigration { number: 1 })));
 }
 
@@ -258,6 +224,50 @@ async fn an_effect_is_returned_and_never_taken_for_another() {
     assert!(matches!(other, Err(StoreError::OtherEffect(_))), "{other:?}");
 }
 
+/// Does what has this key, unless it is done: who did it, and whether that was now.
+async fn do_once(store: &Store, key: &str, who: u32) -> (u32, bool) {
+    let mut tx = store.begin().await.unwrap();
+    if let Some(done) = effects::find::<u32>(&mut tx, key, "print").await.unwrap() {
+        return (done, false);
+    }
+    effects::remember(&mut tx, key, "print", &who, NOW).await.unwrap();
+    tx.commit().await.unwrap();
+    (who, true)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_effect_raced_from_two_handles_is_done_once_and_told_to_both() {
+    let database = Database::new().await;
+    let stores = [database.open().await, database.open().await];
+    for round in 0..20 {
+        let start = Arc::new(tokio::sync::Barrier::new(2));
+        let mut tasks = JoinSet::new();
+        for (who, store) in (0..).zip(stores.clone()) {
+            let start = Arc::clone(&start);
+            tasks.spawn(async move {
+                start.wait().await;
+                do_once(&store, &format!("key{round}"), who).await
+            });
+        }
+        let outcomes = tasks.join_all().await;
+        let [(one, one_did), (other, other_did)] = outcomes[..] else { unreachable!() };
+        assert!(one == other && one_did != other_did, "round {round}: {outcomes:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_while_an_effect_is_being_done_waits_and_finds_it_done() {
+    let database = Database::new().await;
+    let (first, second) = (database.open().await, database.open().await);
+    let mut tx = first.begin().await.unwrap();
+    assert_eq!(effects::find::<u32>(&mut tx, "key", "print").await.unwrap(), None);
+    effects::remember(&mut tx, "key", "print", &1_u32, NOW).await.unwrap();
+    let mut waiting = tokio::spawn(async move { do_once(&second, "key", 2).await });
+    assert!(tokio::time::timeout(Duration::from_millis(200), &mut waiting).await.is_err());
+    tx.commit().await.unwrap();
+    assert_eq!(waiting.await.unwrap(), (1, false));
+}
+
 #[tokio::test]
 async fn a_changed_audit_row_is_found() {
     let database = Database::new().await;
@@ -267,12 +277,14 @@ async fn a_changed_audit_row_is_found() {
         let detail = serde_json::json!({ "number": number });
         audit::append(&mut tx, NOW, &Actor::System, "test.done", "it", &detail).await.unwrap();
     }
-    let whole = audit::verify(&mut tx).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut reading = store.read().await.unwrap();
+    let whole = audit::verify(&mut reading).await.unwrap();
     assert!(matches!(whole, Verification::Whole { rows: 5, .. }), "{whole:?}");
-    sqlx::query("update audit set detail = '{}' where number = 3").execute(&mut *tx).await.unwrap();
-    assert_eq!(audit::verify(&mut tx).await.unwrap(), Verification::Broken { number: 3 });
-    sqlx::query("delete from audit where number = 2").execute(&mut *tx).await.unwrap();
-    assert_eq!(audit::verify(&mut tx).await.unwrap(), Verification::Broken { number: 2 });
+    database.tamper("update audit set detail = '{}' where number = 3").await;
+    assert_eq!(audit::verify(&mut reading).await.unwrap(), Verification::Broken { number: 3 });
+    database.tamper("delete from audit where number = 2").await;
+    assert_eq!(audit::verify(&mut reading).await.unwrap(), Verification::Broken { number: 2 });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -342,7 +354,7 @@ async fn an_instance_keeps_two_certificates_while_it_renews() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_elsewhere_is_noticed() {
-    let database = Database::new().await;
+    let database = Database::alone().await;
     let (watcher, writer) = (database.open().await, database.open().await);
     let mut changes = watcher.changes().await.unwrap();
     let quiet = tokio::time::timeout(Duration::from_millis(400), changes.changed()).await;
@@ -357,7 +369,7 @@ async fn a_write_waits_for_whoever_holds_the_lock_and_goes_on_at_once_when_they_
     let (hung, waiting) = (database.open().await, database.open().await);
     let tx = hung.begin().await.unwrap();
     let write = tokio::spawn(async move { waiting.begin().await.map(|_| Instant::now()) });
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!write.is_finished(), "the lock is held");
     let released = Instant::now();
     drop(tx);
@@ -369,9 +381,8 @@ async fn a_write_waits_for_whoever_holds_the_lock_and_goes_on_at_once_when_they_
 #[tokio::test]
 async fn a_write_that_waits_too_long_is_told_that_the_database_is_busy_and_reads_go_on() {
     let database = Database::new().await;
-    let url = format!("sqlite:{}", database.directory.path().join("evergate.db").display());
     let settings = Settings { busy_timeout: Duration::from_millis(200), ..Settings::default() };
-    let (hung, waiting) = (database.open().await, Store::open(&url, settings).await.unwrap());
+    let (hung, waiting) = (database.open().await, Store::open(&database.url(), settings).await.unwrap());
     let _tx = hung.begin().await.unwrap();
     assert!(matches!(waiting.begin().await, Err(StoreError::Busy)));
     assert!(leases::get(&mut waiting.read().await.unwrap(), "active").await.unwrap().is_none());
@@ -420,4 +431,38 @@ async fn what_a_dead_instance_leased_is_free_when_it_starts_again() {
     assert!(outbox::lease(&mut tx, NOW, &two, until, 10).await.unwrap().is_empty());
     assert_eq!(outbox::end_leases(&mut tx, &one).await.unwrap(), 1);
     assert_eq!(outbox::lease(&mut tx, NOW, &two, until, 10).await.unwrap()[0].interruptions, 1);
+}
+
+#[tokio::test]
+async fn a_join_token_is_good_for_its_node_once_and_until_it_expires() {
+    let database = Database::new().await;
+    let (one, two) = (database.open().await, database.open().await);
+    let (node, other) = (name("node-b"), name("node-c"));
+    let expires_at = NOW.plus(Duration::from_secs(60));
+    let add = async |hash: &str| {
+        let mut tx = one.begin().await.unwrap();
+        join_tokens::add(&mut tx, &Actor::System, NOW, &node, hash, expires_at).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    add("first").await;
+    let mut reading = two.read().await.unwrap();
+    assert_eq!(join_tokens::find(&mut reading, NOW, "first").await.unwrap(), Some(node.clone()));
+    assert_eq!(join_tokens::find(&mut reading, expires_at, "first").await.unwrap(), None);
+    add("second").await;
+    assert_eq!(join_tokens::find(&mut reading, NOW, "first").await.unwrap(), None, "a new one replaces it");
+    drop(reading);
+
+    let accept = async |store: &Store, node: &Name, now: Timestamp| {
+        let mut tx = store.begin().await.unwrap();
+        let accepted = join_tokens::accept(&mut tx, &Actor::System, now, node, "second").await.unwrap();
+        tx.commit().await.unwrap();
+        accepted
+    };
+    assert!(!accept(&one, &other, NOW).await, "it is another node's");
+    assert!(!accept(&one, &node, expires_at).await, "it has expired");
+    let (here, there) = tokio::join!(accept(&one, &node, NOW), accept(&two, &node, NOW));
+    assert_eq!(usize::from(here) + usize::from(there), 1, "used twice at once, it is good once");
+    let mut reading = one.read().await.unwrap();
+    let known = join_tokens::find(&mut reading, NOW, "second").await.unwrap();
+    assert_eq!(known, Some(node), "who repeats the request is still known");
 }

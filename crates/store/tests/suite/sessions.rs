@@ -1,62 +1,38 @@
-//! Sessions, revocations and hand-overs on real files, with two handles on one database.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    reason = "a test"
-)]
-
+//! Sessions, revocations and hand-overs, with two handles on one database.
 use std::time::Duration;
 
 use evergate_model::factor::ProvenFactor;
 use evergate_model::id::{Kind, User as UserKind};
 use evergate_model::{Factor, Id, Timestamp};
 use evergate_store::audit::{self, Verification};
-use evergate_store::{Actor, Settings, Store, groups, hand_overs, revocations, sessions, users};
+use evergate_store::{Actor, Store, groups, hand_overs, revocations, sessions, users};
 use tokio::task::JoinSet;
+
+use crate::database::Database;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
 
-struct Database {
-    directory: tempfile::TempDir,
-}
-
-impl Database {
-    async fn new() -> Self {
-        let database = Self { directory: tempfile::tempdir().unwrap() };
-        let store = database.open().await;
-        store.migrate().await.unwrap();
-        let mut tx = store.begin().await.unwrap();
-        for (number, name) in [(1, "alice"), (2, "bob")] {
-            let user = users::User {
-                id: id(number),
-                name: name.to_owned(),
-                email: None,
-                state: users::State::Active,
-                created_at: NOW,
-                invited_at: None,
-            };
-            users::add(&mut tx, &Actor::System, NOW, &user).await.unwrap();
-        }
-        groups::add(&mut tx, &Actor::System, NOW, "staff").await.unwrap();
-        groups::add_member(&mut tx, &Actor::System, NOW, "staff", id(1)).await.unwrap();
-        tx.commit().await.unwrap();
-        database
+/// A database with two users and a group.
+async fn peopled() -> Database {
+    let database = Database::new().await;
+    let store = database.open().await;
+    let mut tx = store.begin().await.unwrap();
+    for (number, name) in [(1, "alice"), (2, "bob")] {
+        let user = users::User {
+            id: id(number),
+            name: name.to_owned(),
+            email: None,
+            state: users::State::Active,
+            created_at: NOW,
+            invited_at: None,
+        };
+        users::add(&mut tx, &Actor::System, NOW, &user).await.unwrap();
     }
-
-    async fn open(&self) -> Store {
-        let url = format!("sqlite:{}", self.directory.path().join("evergate.db").display());
-        Store::open(&url, Settings { create: true, ..Settings::default() }).await.unwrap()
-    }
-
-    /// The store, and what keeps its directory.
-    async fn open_kept(self) -> (Store, Self) {
-        (self.open().await, self)
-    }
+    groups::add(&mut tx, &Actor::System, NOW, "staff").await.unwrap();
+    groups::add_member(&mut tx, &Actor::System, NOW, "staff", id(1)).await.unwrap();
+    tx.commit().await.unwrap();
+    database
 }
 
 fn id<K: Kind>(number: u8) -> Id<K> {
@@ -83,7 +59,8 @@ async fn open_session(store: &Store, number: u8, user: Id<UserKind>) {
 
 #[tokio::test]
 async fn a_session_is_read_with_its_users_groups_and_ends_when_the_user_is_locked() {
-    let (store, _database) = Database::new().await.open_kept().await;
+    let database = peopled().await;
+    let store = database.open().await;
     open_session(&store, 10, id(1)).await;
     let session = sessions::get(&mut store.read().await.unwrap(), id(10)).await.unwrap().unwrap();
     assert_eq!(
@@ -101,7 +78,8 @@ async fn a_session_is_read_with_its_users_groups_and_ends_when_the_user_is_locke
 
 #[tokio::test]
 async fn factors_are_added_and_the_later_time_holds() {
-    let (store, _database) = Database::new().await.open_kept().await;
+    let database = peopled().await;
+    let store = database.open().await;
     open_session(&store, 10, id(1)).await;
     let more = [proven(Factor::Totp, 5), proven(Factor::Password, 60)];
     let mut tx = store.begin().await.unwrap();
@@ -113,7 +91,8 @@ async fn factors_are_added_and_the_later_time_holds() {
 
 #[tokio::test]
 async fn a_session_is_revoked_once_and_numbers_are_never_given_twice() {
-    let (store, _database) = Database::new().await.open_kept().await;
+    let database = peopled().await;
+    let store = database.open().await;
     for (number, user) in [(10, 1), (11, 1), (12, 2)] {
         open_session(&store, number, id(user)).await;
     }
@@ -137,7 +116,8 @@ async fn a_session_is_revoked_once_and_numbers_are_never_given_twice() {
 
 #[tokio::test]
 async fn sessions_are_listed_by_user_and_page() {
-    let (store, _database) = Database::new().await.open_kept().await;
+    let database = peopled().await;
+    let store = database.open().await;
     for (number, user) in [(10, 1), (11, 1), (12, 2)] {
         open_session(&store, number, id(user)).await;
     }
@@ -155,7 +135,7 @@ async fn sessions_are_listed_by_user_and_page() {
 
 #[tokio::test]
 async fn a_hand_over_is_redeemed_once_by_whoever_comes_first() {
-    let database = Database::new().await;
+    let database = peopled().await;
     let (one, two) = (database.open().await, database.open().await);
     open_session(&one, 10, id(1)).await;
     let host: evergate_model::Host = "wiki.example.com".parse().unwrap();
@@ -187,7 +167,8 @@ async fn a_hand_over_is_redeemed_once_by_whoever_comes_first() {
 
 #[tokio::test]
 async fn a_hand_over_is_bound_to_its_host_nonce_and_minute() {
-    let (store, _database) = Database::new().await.open_kept().await;
+    let database = peopled().await;
+    let store = database.open().await;
     open_session(&store, 10, id(1)).await;
     let host: evergate_model::Host = "wiki.example.com".parse().unwrap();
     let other: evergate_model::Host = "evil.example.com".parse().unwrap();

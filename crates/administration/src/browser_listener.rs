@@ -11,26 +11,27 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use evergate_process::identity;
+use evergate_process::places::Places;
 use evergate_store::{Reading, installation};
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use crate::office::Office;
 use crate::{Failure, certificates};
 
-/// So many connections at once.
+/// So many connections at once by each listener; no address holds more than half of them.
 const CONNECTIONS: usize = 256;
 const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Whoever says nothing for so long, where a request may begin, is not waited for.
 const HEADERS: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -48,13 +49,10 @@ pub(crate) async fn serve(office: &Office, router: Router) -> anyhow::Result<()>
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_cert_resolver(Arc::clone(&certificate) as _);
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let server = Arc::new(Server {
-        acceptor: TlsAcceptor::from(Arc::new(config)),
-        router,
-        office: office.clone(),
-        room: Arc::new(Semaphore::new(CONNECTIONS)),
-    });
+    // HTTP/2 knows no limit for who says nothing after the handshake; through the access points there is both.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let server =
+        Arc::new(Server { acceptor: TlsAcceptor::from(Arc::new(config)), router, office: office.clone() });
     let lifecycle = &office.instance.lifecycle;
     for source in &office.instance.bootstrap.listeners {
         let listener = source.open().with_context(|| format!("cannot listen on {source:?}"))?;
@@ -130,18 +128,19 @@ struct Server {
     acceptor: TlsAcceptor,
     router: Router,
     office: Office,
-    room: Arc<Semaphore>,
 }
 
 async fn accept(server: Arc<Server>, listener: TcpListener) {
+    // Its own, so that who fills the outer listener does not keep this machine's own commands out.
+    let places = Places::new(CONNECTIONS);
     loop {
-        let Ok(room) = Arc::clone(&server.room).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, address)) => {
+                let Some(place) = places.enter(&address.ip()) else { continue };
                 let one = Arc::clone(&server);
                 server.office.instance.lifecycle.spawn("browser connection", async move {
                     one.converse(stream, address.ip()).await;
-                    drop(room);
+                    drop(place);
                 });
             }
             Err(error) => {
@@ -164,9 +163,8 @@ impl Server {
             request.extensions_mut().insert(DirectClient(client));
             router.clone().oneshot(request)
         });
-        let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS);
-        builder.http2().timer(TokioTimer::new()).max_concurrent_streams(64).max_header_list_size(64 * 1024);
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(HEADERS);
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
         let outcome = tokio::select! {
@@ -177,7 +175,7 @@ impl Server {
             }
         };
         if let Err(error) = outcome {
-            tracing::debug!(error, "a browser's connection ended");
+            tracing::debug!(%error, "a browser's connection ended");
         }
     }
 }

@@ -29,7 +29,10 @@ use crate::vault::Vault;
 pub use demo::DemoUser;
 pub(crate) use demo::EMAIL as DEMO_EMAIL;
 pub(crate) use files::new_password;
-pub use files::{ADMINISTRATOR, API_TOKEN_FILE, DEMO_FILE, LOCAL_CA_FILE, PASSWORD_FILE, WRAPPING_KEY_FILE};
+pub use files::{
+    ADMINISTRATOR, API_TOKEN_FILE, DATABASE_URL_FILE, DEMO_FILE, LOCAL_CA_FILE, PASSWORD_FILE,
+    WRAPPING_KEY_FILE,
+};
 
 /// So long a database that is not there yet is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);

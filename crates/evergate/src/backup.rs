@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use evergate_administration::setup::{
-    API_TOKEN_FILE, DEMO_FILE, PASSWORD_FILE, WRAPPING_KEY_FILE, database_url,
+    API_TOKEN_FILE, DATABASE_URL_FILE, DEMO_FILE, PASSWORD_FILE, WRAPPING_KEY_FILE, database_url,
 };
 use evergate_process::{Clock, files};
 use nix::sys::stat::{Mode, umask};
@@ -91,6 +91,9 @@ async fn write(file: &Path, data: &Path) -> anyhow::Result<()> {
 }
 
 fn of_an_installation(data: &Path) -> anyhow::Result<&Path> {
+    if is_of_postgres(data)? {
+        return Err(with_tools_of_postgres(data));
+    }
     if data.join(DATABASE).exists() {
         return Ok(data);
     }
@@ -98,6 +101,36 @@ fn of_an_installation(data: &Path) -> anyhow::Result<&Path> {
         format!("there is no installation in `{}`", data.display()),
         "say where it is with --data DIR",
     ))
+}
+
+fn is_of_postgres(data: &Path) -> anyhow::Result<bool> {
+    Ok(!database_url(data)?.expose().starts_with("sqlite:"))
+}
+
+/// PostgreSQL makes copies by itself, and of servers that may be far from here; what only lies in this directory
+/// is little, and without it the copy is of no use.
+fn with_tools_of_postgres(data: &Path) -> anyhow::Error {
+    let there: Vec<String> = FILES
+        .iter()
+        .map(|name| data.join(name))
+        .filter(|path| path.exists())
+        .map(|path| format!("`{}`", path.display()))
+        .collect();
+    let and_files = match there.is_empty() {
+        true => format!("`{WRAPPING_KEY_FILE}` of the node where the installation was made"),
+        false => there.join(", "),
+    };
+    hinted(
+        format!(
+            "the database of `{}` is a PostgreSQL, whose copies are made with its own tools",
+            data.display()
+        ),
+        format!(
+            "run `pg_dump --format=custom` with the URL in `{}`, or `pg_basebackup`, and keep with the copy, as \
+             secret as it: {and_files}; without the wrapping key nothing that is sealed in the database opens",
+            data.join(DATABASE_URL_FILE).display()
+        ),
+    )
 }
 
 async fn write_new(file: &Path, data: &Path) -> anyhow::Result<()> {
@@ -131,6 +164,13 @@ pub async fn restore(arguments: &RestoreArguments) -> anyhow::Result<()> {
     verify(&arguments.file).await?;
     let directory = Directory::take(&arguments.installation.data)?;
     let database = directory.path().join(DATABASE);
+    if is_of_postgres(directory.path())? {
+        return Err(hinted(
+            format!("the database of the installation in `{}` is a PostgreSQL", directory.path().display()),
+            "a backup is made an SQLite installation again: choose another directory with --data; a copy that \
+             `pg_dump` made goes back with `pg_restore`",
+        ));
+    }
     if database.exists() {
         return Err(hinted(
             format!("there is an installation in `{}`", directory.path().display()),

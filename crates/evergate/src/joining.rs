@@ -55,15 +55,26 @@ pub(crate) struct Membership {
 /// # Errors
 /// When the file is there already, or administration makes none.
 pub(crate) async fn write_token(client: &ApiClient, node: &str, file: &Path) -> anyhow::Result<()> {
-    // Looked at before it is made: a new token replaces the node's last one.
+    // Looked at, and made, before there is a token: it replaces the node's last one.
     if file.exists() {
         let text = format!("`{}` is there already", file.display());
         return Err(hinted(text, "choose another name, or remove the file"));
     }
-    let made = client.post(&format!("/nodes/{}/join-token", segment(node)), &serde_json::json!({})).await?;
-    let text = Secret::new(serde_json::to_string_pretty(&made)? + "\n");
-    files::write_private(file, text.expose().as_bytes())
-        .with_context(|| format!("cannot write `{}`", file.display()))
+    let written = |text: &[u8]| {
+        files::write_private(file, text).with_context(|| format!("cannot write `{}`", file.display()))
+    };
+    written(b"")?;
+    match client.post(&format!("/nodes/{}/join-token", segment(node)), &serde_json::json!({})).await {
+        Ok(made) => {
+            let text = Secret::new(serde_json::to_string_pretty(&made)? + "\n");
+            written(text.expose().as_bytes())
+        }
+        Err(error) => {
+            // It was made here a moment ago, and is empty.
+            drop(std::fs::remove_file(file));
+            Err(error.into())
+        }
+    }
 }
 
 /// The membership of the machine whose state is in `directory`, if it has joined.
@@ -122,7 +133,11 @@ fn read(file: &Path) -> anyhow::Result<TokenFile> {
         return Err(bad(format!("it is longer than {LONGEST} bytes")).into());
     }
     let text = std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-    serde_json::from_slice(&text).map_err(|error| bad(error.to_string()).into())
+    let token: TokenFile = serde_json::from_slice(&text).map_err(|error| bad(error.to_string()))?;
+    match token.servers.iter().find(|server| !server.starts_with("https://")) {
+        Some(server) => Err(bad(format!("`{server}` does not begin with https://")).into()),
+        None => Ok(token),
+    }
 }
 
 fn write_bootstrap(directory: &Path, name: &Name, bootstrap: &Bootstrap) -> anyhow::Result<()> {
@@ -164,6 +179,8 @@ mod tests {
         assert!(told("").starts_with("`FILE` is not a file of `evergate cluster join-token`: EOF"));
         assert!(told(r#"{"node": "-", "servers": []}"#).contains("line 1"));
         assert!(told(&" ".repeat(70_000)).contains("longer than 65536 bytes"));
+        let clear = r#"{"node":"node-b","servers":["http://10.0.0.1/"],"local_ca":"","token":"x"}"#;
+        assert!(told(clear).contains("`http://10.0.0.1/` does not begin with https://"));
     }
 
     #[tokio::test]

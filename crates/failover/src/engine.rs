@@ -13,7 +13,8 @@
 //!      │ ^ <─── any answered byte (then held down: not preferred for a while) ──┘     │ ^
 //!      │ └────────── any answered byte (then held down: not preferred for a while) ───┘ │
 //!      ├─────────── refused or reset ───────────────────────────────────────────────────┤
-//!      └───────────> Draining (said beforehand) ─────── refused or reset ───────────────┘
+//!      └───────────> Draining (said beforehand) ─────── as from Suspect ────────────────┘
+//!                    (from Suspect, too; serving again: Up, at once)
 //! ```
 //!
 //! A member whose calls are overdue again and again, although it answers other things, stays up,

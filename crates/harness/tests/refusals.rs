@@ -140,3 +140,14 @@ async fn two_readings_of_one_request_are_refused() -> Result<()> {
     }
     installation.stop().await
 }
+
+#[tokio::test]
+async fn who_says_nothing_to_the_console_is_not_waited_for() -> Result<()> {
+    let mut installation = Installation::start().await?;
+    let console = installation.read()?.api.first().context("no API")?.parse()?;
+    let mut silent = installation.client()?.connect(&console).await?;
+    let mut byte = [0];
+    let read = tokio::time::timeout(Duration::from_secs(20), silent.read(&mut byte)).await;
+    ensure!(matches!(read.context("it is waited for")?, Ok(0) | Err(_)), "it was answered");
+    installation.stop().await
+}

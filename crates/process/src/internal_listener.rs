@@ -1,8 +1,6 @@
 //! The internal listener: mutual TLS, HTTP/1.1 and HTTP/2, one router in which gRPC services and
 //! pages are merged. The verified peer is an extension of every request.
 
-mod places;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,9 +21,9 @@ use tower::ServiceExt;
 use crate::identity::{Identity, PeerCertificate};
 use crate::instance::Instance;
 use crate::lifecycle::Lifecycle;
+use crate::places::Places;
 use crate::readiness::Readiness;
 use crate::shedding::Arrived;
-use places::Places;
 
 /// What a connection may cost.
 #[derive(Debug, Clone, Copy)]
@@ -112,7 +110,7 @@ pub fn serve(
 }
 
 struct Server {
-    places: Arc<Places>,
+    places: Arc<Places<evergate_model::Name>>,
     acceptor: TlsAcceptor,
     identity: Identity,
     lifecycle: Lifecycle,

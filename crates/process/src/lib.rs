@@ -19,6 +19,7 @@ pub mod limits;
 pub mod link;
 pub mod live;
 pub mod operations;
+pub mod places;
 pub mod readiness;
 pub mod shedding;
 pub mod supervisor;

@@ -15,6 +15,13 @@ struct Migration {
     sql: &'static str,
 }
 
+impl Migration {
+    /// What tells it from another of its number.
+    fn hash(&self) -> String {
+        HEXLOWER.encode(digest(&SHA256, self.sql.as_bytes()).as_ref())
+    }
+}
+
 macro_rules! migrations {
     ($($number:literal $file:literal)*) => {
         &[$(Migration { number: $number, name: $file, sql: include_str!(concat!("../migrations/", $file, ".sql")) }),*]
@@ -79,7 +86,7 @@ pub(crate) async fn apply(tx: &mut Tx) -> Result<(), StoreError> {
         return Err(StoreError::OtherMigration { number });
     }
     for migration in MIGRATIONS {
-        let hash = HEXLOWER.encode(digest(&SHA256, migration.sql.as_bytes()).as_ref());
+        let hash = migration.hash();
         match applied.get(&migration.number) {
             Some((theirs, _)) if *theirs == hash => {}
             Some(_) => return Err(StoreError::OtherMigration { number: migration.number }),
@@ -87,6 +94,19 @@ pub(crate) async fn apply(tx: &mut Tx) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// Whether the database has this program's tables: no migration less, none more, none other.
+pub(crate) async fn are_exactly_ours(connection: &mut Connection) -> Result<bool, StoreError> {
+    if latest_applied(connection).await? == 0 {
+        return Ok(false);
+    }
+    let applied = query("select number, hash from migrations order by number").fetch_all(connection).await?;
+    let applied = applied
+        .iter()
+        .map(|row| Ok((row.column("number")?, row.column("hash")?)))
+        .collect::<Result<Vec<(i64, String)>, StoreError>>()?;
+    Ok(applied.into_iter().eq(MIGRATIONS.iter().map(|ours| (ours.number, ours.hash()))))
 }
 
 /// The number of the latest migration that was applied; 0 where there is none.

@@ -132,6 +132,14 @@ impl Store {
         }
     }
 
+    /// The PostgreSQL that it is, if it is one.
+    pub(crate) const fn postgres(&self) -> Option<&Postgres> {
+        match &self.0 {
+            Kind::Sqlite(_) => None,
+            Kind::Postgres(postgres) => Some(postgres),
+        }
+    }
+
     /// Closes all connections, which with SQLite folds the write-ahead log into the database.
     pub async fn close(&self) {
         match &self.0 {

@@ -41,9 +41,21 @@ pub(crate) struct Postgres {
     trouble: Arc<Notify>,
     busy_timeout: Duration,
     names: Arc<[String]>,
+    doors: Arc<[Door]>,
     watch: AbortHandle,
     /// Ends the watch with the last clone.
     _tasks: Arc<JoinSet<()>>,
+}
+
+/// What the address says of the way to a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Door {
+    /// Host and port.
+    pub(crate) server: String,
+    /// Whether it is on this machine.
+    pub(crate) is_near: bool,
+    /// Whether the server has to prove who it is.
+    pub(crate) checks_certificate: bool,
 }
 
 impl Postgres {
@@ -51,6 +63,12 @@ impl Postgres {
     pub(crate) async fn open(url: &str, settings: &Settings) -> Result<Self, StoreError> {
         let servers = address::servers(url, settings.busy_timeout)?;
         let names = servers.iter().map(|server| server.name.clone()).collect();
+        let door = |server: &address::Server| Door {
+            server: server.name.clone(),
+            is_near: address::is_near(server),
+            checks_certificate: address::checks_certificate(server),
+        };
+        let doors = servers.iter().map(door).collect();
         let (seen, trouble) = (Arc::new(watch::Timeline::default()), Arc::new(Notify::new()));
         let mut watch =
             watch::Watch::new(servers, settings.readers.max(1), Arc::clone(&seen), Arc::clone(&trouble));
@@ -62,13 +80,29 @@ impl Postgres {
         let mut tasks = JoinSet::new();
         let watch = tasks.spawn(watch.run());
         let busy_timeout = settings.busy_timeout;
-        Ok(Self { state, seen, trouble, busy_timeout, names, watch, _tasks: Arc::new(tasks) })
+        Ok(Self { state, seen, trouble, busy_timeout, names, doors, watch, _tasks: Arc::new(tasks) })
     }
 
     /// A connection to read from.
     pub(crate) async fn read(&self) -> Result<Link, StoreError> {
-        let (connection, _) = self.connection(|found| &found.readers).await?;
-        Ok(Link::new(connection, self.busy_timeout + STATEMENT, Arc::clone(&self.trouble)))
+        Ok(self.read_somewhere().await?.0)
+    }
+
+    /// The same, and the name of the server that it leads to.
+    pub(crate) async fn read_somewhere(&self) -> Result<(Link, String), StoreError> {
+        let (connection, found) = self.connection(|found| &found.readers).await?;
+        let link = Link::new(connection, self.busy_timeout + STATEMENT, Arc::clone(&self.trouble));
+        Ok((link, found.server))
+    }
+
+    /// What the address says of a server.
+    pub(crate) fn door(&self, server: &str) -> Option<&Door> {
+        self.doors.iter().find(|door| door.server == server)
+    }
+
+    /// The servers that are of no use for writes, and why.
+    pub(crate) fn troubles(&self) -> Vec<Trouble> {
+        self.state.borrow().troubles.to_vec()
     }
 
     /// A connection in a write of its own.

@@ -12,12 +12,16 @@
     reason = "a test"
 )]
 
+#[path = "postgresql/checking.rs"]
+mod checking;
 #[path = "support/cluster.rs"]
 mod cluster;
 #[path = "support/postgresql.rs"]
 mod database;
 #[path = "postgresql/following.rs"]
 mod following;
+#[path = "postgresql/moving.rs"]
+mod moving;
 #[path = "suite/suite.rs"]
 mod suite;
 #[path = "postgresql/trouble.rs"]

@@ -27,7 +27,7 @@ pub const LOCAL_CA_FILE: &str = "local-ca.pem";
 pub const WRAPPING_KEY_FILE: &str = "wrapping-key";
 
 /// The file with the URL of the installation's database, where that is not the SQLite beside it.
-const DATABASE_URL_FILE: &str = "database-url";
+pub const DATABASE_URL_FILE: &str = "database-url";
 
 /// The URL of the database, where it is not the SQLite beside.
 pub(super) fn database_url(directory: &Path) -> anyhow::Result<Option<Secret<String>>> {

@@ -24,6 +24,19 @@ fn an_installation_is_made_again_from_a_backup() {
     let (code, said) = refused(evergate(&["restore"]).arg(&file).arg("--data").arg(original.data()));
     assert!(code == 1 && said.contains("there is an installation"), "{said}");
 
+    // Nor is one whose database is a PostgreSQL, which lies elsewhere.
+    let elsewhere = Installation::new();
+    std::fs::create_dir(elsewhere.data()).unwrap();
+    // What `up` leaves in a directory of its own.
+    std::fs::write(elsewhere.data().join("lock"), "").unwrap();
+    std::fs::write(elsewhere.data().join("database-url"), "postgres://evergate@127.0.0.1:1/evergate")
+        .unwrap();
+    let (code, said) = refused(evergate(&["restore"]).arg(&file).arg("--data").arg(elsewhere.data()));
+    assert!(code == 1 && said.contains("is a PostgreSQL") && said.contains("pg_restore"), "{said}");
+    assert!(
+        !elsewhere.data().join("evergate.db").exists() && !elsewhere.data().join("wrapping-key").exists()
+    );
+
     let restored = Installation::new();
     let made = evergate(&["restore"]).arg(&file).arg("--data").arg(restored.data()).output().unwrap();
     assert!(made.status.success(), "{made:?}");

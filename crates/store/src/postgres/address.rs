@@ -127,6 +127,18 @@ pub(super) fn refuses_tls(server: &Server) -> bool {
     matches!(server.options.get_ssl_mode(), PgSslMode::Disable | PgSslMode::Allow)
 }
 
+/// Whether it is on this machine, by its address: a socket, or the machine's own address.
+pub(super) fn is_near(server: &Server) -> bool {
+    let host = server.options.get_host().trim_matches(['[', ']']);
+    let is_own = host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    is_socket(server) || is_own || host == "localhost"
+}
+
+/// Whether its certificate is asked for and checked.
+pub(super) fn checks_certificate(server: &Server) -> bool {
+    matches!(server.options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull)
+}
+
 /// Whether it is reached by a socket of this machine.
 pub(super) fn is_socket(server: &Server) -> bool {
     server.options.get_socket().is_some() || server.options.get_host().starts_with('/')

@@ -1,5 +1,6 @@
 //! `evergate cluster`: an installation on a Docker Swarm, from `network.yml`.
 
+mod check;
 mod deploy;
 mod inputs;
 mod join;
@@ -23,11 +24,13 @@ use crate::failure::{BadFile, Usage};
 const ABOUT: &str = "Run an installation on a Docker Swarm
 
 The nodes and the instances on them stand in network.yml. All commands are run on a manager of the swarm, `join` on
-the machine that joins. Of nodes and secrets, only labels that begin with `evergate.STACK.` are touched.";
+the machine that joins, `check` on any. Of nodes and secrets, only labels that begin with `evergate.STACK.` are
+touched.";
 
 const EXAMPLES: &str = "Examples:
   evergate cluster init --node node-a
   evergate cluster join-token
+  evergate cluster check
   evergate cluster accept node-b --id 7j3b0rq2mkxw
   evergate cluster plan
   evergate cluster deploy";
@@ -71,6 +74,8 @@ enum ClusterCommand {
     Join(join::JoinArguments),
     /// Bind the name of a node in network.yml to a machine of the swarm
     Accept(node::AcceptArguments),
+    /// Say what would stop this machine, or the swarm, from working; changes nothing
+    Check(check::CheckArguments),
     /// Show what a deployment would do
     #[command(after_help = "Example:\n  evergate cluster plan --network network.yml")]
     Plan,
@@ -89,6 +94,7 @@ pub(super) async fn cluster(arguments: &ClusterArguments) -> anyhow::Result<()> 
         ClusterCommand::JoinToken(of) => join_token::join_token(of, common).await,
         ClusterCommand::Join(of) => join::join(of, common).await,
         ClusterCommand::Accept(of) => node::accept(of, common).await,
+        ClusterCommand::Check(of) => check::check(of, common).await,
         ClusterCommand::Plan => deploy::plan(common).await,
         ClusterCommand::Deploy(of) => deploy::deploy(of, common).await,
         ClusterCommand::Leave(of) => node::leave(of, common).await,

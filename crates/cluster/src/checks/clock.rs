@@ -23,9 +23,12 @@ pub struct Comparison {
     pub is_proven: bool,
 }
 
-/// What is to be said of them.
+/// What is to be said of them; `is_alone`: whether there is no other machine.
 #[must_use]
-pub fn lines(comparisons: &[Comparison]) -> Vec<Line> {
+pub fn lines(comparisons: &[Comparison], is_alone: bool) -> Vec<Line> {
+    if comparisons.is_empty() && is_alone {
+        return vec![Line::ok(CHECK, "there is no other machine to compare with")];
+    }
     if comparisons.is_empty() {
         let seen = "not compared: no console and no database that answers was found to ask for the time";
         return vec![Line::warn(CHECK, seen, "timedatectl set-ntp true, here and on every other machine")];
@@ -80,6 +83,6 @@ mod tests {
             beside(10_003, 2, true),
             beside(i64::MIN, 2, false),
         ];
-        insta::assert_snapshot!(shown(&[lines(&all), lines(&[])].concat()));
+        insta::assert_snapshot!(shown(&[lines(&all, false), lines(&[], false), lines(&[], true)].concat()));
     }
 }

@@ -119,7 +119,8 @@ async fn all(arguments: &CheckArguments, common: &Common) -> anyhow::Result<(Opt
     lines.extend(trouble);
     let peers = doors::peers(&network, here.own.as_ref(), &arguments.peer);
     let (of_peers, clocks) = there::lines(&here, &peers, &known).await;
-    lines.extend(clock::lines(&database_clock.into_iter().chain(clocks).collect::<Vec<_>>()));
+    let clocks: Vec<_> = database_clock.into_iter().chain(clocks).collect();
+    lines.extend(clock::lines(&clocks, peers.is_empty()));
     lines.extend(of_peers);
     Ok((here.own, lines))
 }

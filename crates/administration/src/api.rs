@@ -21,6 +21,7 @@ mod route;
 mod rules;
 mod sessions;
 mod status;
+mod topology;
 mod users;
 mod write;
 
@@ -49,6 +50,7 @@ pub(crate) fn routes() -> Vec<Route> {
         status::routes(),
         instances::routes(),
         nodes::routes(),
+        topology::routes(),
         users::routes(),
         groups::routes(),
         resources::routes(),

@@ -53,7 +53,8 @@ pub(crate) struct Common {
     lineage: Id<Lineage>,
     identity_roots: Vec<String>,
     snapshot_keys: Vec<PublicKey>,
-    administration: Vec<AdministrationPeer>,
+    /// Each with the certificates that are admitted as its.
+    administration: Vec<(Instance, Vec<String>)>,
 }
 
 /// What is one instance's own; of it each kind is told only what it needs.
@@ -70,11 +71,7 @@ impl Common {
         let admitted = instances::admitted(connection).await?;
         let administration = installation.topology.of(Service::Administration).map(|instance| {
             let own = admitted.iter().find(|entry| entry.instance == instance.name);
-            AdministrationPeer {
-                instance: instance.name.clone(),
-                address: instance.address.clone(),
-                certificates: own.map_or_else(Vec::new, |entry| entry.certificates.clone()),
-            }
+            (instance.clone(), own.map_or_else(Vec::new, |entry| entry.certificates.clone()))
         });
         let mut keys = publishing::public_keys(connection, vault).await?;
         keys.retain(|key| key.purpose == KeyPurpose::Snapshot);
@@ -90,6 +87,12 @@ impl Common {
     pub(crate) fn bootstrap(&self, instance: &Instance, own: Own<'_>) -> Bootstrap {
         let is_access_point = instance.service == Service::AccessPoint;
         let is_administration = instance.service == Service::Administration;
+        let administration = self.administration.iter().map(|(peer, certificates)| AdministrationPeer {
+            instance: peer.name.clone(),
+            address: peer.reached_from(instance.is_outside).to_owned(),
+            certificates: certificates.clone(),
+        });
+        let listen = instance.listen.as_ref().unwrap_or(&instance.address);
         Bootstrap {
             lineage: self.lineage,
             instance: instance.name.clone(),
@@ -97,13 +100,14 @@ impl Common {
             identity_roots: self.identity_roots.clone(),
             certificate: own.identity.certificate,
             key: own.identity.key,
-            administration: self.administration.clone(),
+            administration: administration.collect(),
             snapshot_keys: self.snapshot_keys.clone(),
-            listen: (!is_access_point).then(|| instance.address.clone()),
+            listen: (!is_access_point).then(|| listen.clone()),
             operations: instance.operations.clone(),
             database: (!is_access_point).then(|| own.database.to_owned()),
             wrapping_key: is_administration.then(|| own.wrapping_key.clone()),
             listeners: own.listeners,
+            is_outside: instance.is_outside,
         }
     }
 }

@@ -60,7 +60,7 @@ async fn direct_hosts(connection: &mut Connection) -> Result<BTreeSet<Host>, Fai
 
 /// The name by which other machines reach an instance.
 pub(crate) fn direct_host(instance: &Instance) -> Option<Host> {
-    let (host, _) = instance.address.rsplit_once(':')?;
+    let (host, _) = instance.reached_from(true).rsplit_once(':')?;
     let is_loopback = host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
     host.parse().ok().filter(|_| !is_loopback)
 }

@@ -31,6 +31,7 @@ pub mod setup;
 mod statuses;
 #[cfg(test)]
 mod testing;
+mod topology;
 mod upkeep;
 mod vault;
 

@@ -107,6 +107,14 @@ pub fn database_url(directory: &Path) -> anyhow::Result<Secret<String>> {
     Ok(files::database_url(directory)?.unwrap_or_else(|| sqlite_url(directory)))
 }
 
+/// Keeps the URL of the database for the commands that work on this directory.
+///
+/// # Errors
+/// When it cannot be written, or an installation on a PostgreSQL is to begin anew in an SQLite.
+pub fn keep_database_url(directory: &Path, url: &Secret<String>) -> anyhow::Result<()> {
+    files::keep_database_url(directory, url)
+}
+
 /// The signed snapshot of one service as it lies in an installation's database.
 ///
 /// # Errors

@@ -32,6 +32,9 @@ pub(crate) fn topology() -> Topology {
         priority: number,
         address: format!("127.0.0.1:{number}"),
         operations: "127.0.0.1:0".to_owned(),
+        outside_address: None,
+        listen: None,
+        is_outside: false,
     };
     let all = Service::ALL.into_iter().flat_map(|service| [instance(service, 1), instance(service, 2)]);
     Topology { instances: all.collect(), balanced: Vec::new() }

@@ -42,6 +42,9 @@ fn topology(base: u16) -> Topology {
                 priority: u32::from(number),
                 address: format!("127.0.0.1:{port}"),
                 operations: format!("127.0.0.1:{}", port + 100),
+                outside_address: None,
+                listen: None,
+                is_outside: false,
             });
         }
     }

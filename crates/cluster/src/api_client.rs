@@ -9,6 +9,7 @@ use evergate_process::http_client::{HttpClient, HttpError};
 use http::{Method, Request, Response, StatusCode, header};
 use serde_json::Value;
 
+use crate::deployed::{Deployed, DeployedError};
 use crate::running::{Running, RunningError};
 
 /// What could not be done now is tried so often again, after such a pause.
@@ -31,6 +32,9 @@ pub enum ApiError {
     /// The local installation is not known.
     #[error(transparent)]
     Running(#[from] RunningError),
+    /// The installation in the swarm is not known.
+    #[error(transparent)]
+    Deployed(#[from] DeployedError),
     /// A file that is needed to ask cannot be read.
     #[error("cannot read `{}`", path.display())]
     Read {
@@ -103,17 +107,22 @@ impl ApiClient {
         Ok(Self { servers, http, token })
     }
 
-    /// A client of the installation that runs on this machine, with the token that is kept there.
+    /// A client of the installation that runs on this machine, or was brought into a swarm from it, with the token that
+    /// is kept there.
     ///
     /// # Errors
     /// When nothing runs there, or its files cannot be read.
     pub fn local(directory: &Path) -> Result<Self, ApiError> {
-        let running = Running::read(directory)?;
+        let (api, local_ca) = match (Running::read(directory), Deployed::read(directory)?) {
+            (Ok(running), _) => (running.api, running.local_ca),
+            (Err(_), Some(deployed)) => (deployed.servers, directory.join("local-ca.pem")),
+            (Err(error), None) => return Err(error.into()),
+        };
         let token = read(&directory.join("api-token"))?;
         let token = Secret::new(String::from_utf8_lossy(&token).trim().to_owned());
-        let local_ca = read(&running.local_ca)?;
-        let servers = running.api.join(" ");
-        Self::new(running.api, &local_ca, token).map_err(|source| ApiError::Unreachable { servers, source })
+        let local_ca = read(&local_ca)?;
+        let servers = api.join(" ");
+        Self::new(api, &local_ca, token).map_err(|source| ApiError::Unreachable { servers, source })
     }
 
     /// The token that it shows.

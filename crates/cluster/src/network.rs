@@ -79,12 +79,18 @@ impl Planned {
 }
 
 /// Where an instance is reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Addresses {
     /// By its callers, `host:port`.
     pub address: String,
     /// For `/live`, `/ready` and `/metrics`, `host:port`.
     pub operations: String,
+    /// By callers in the dmz, if that is elsewhere.
+    pub outside: Option<String>,
+    /// Where it listens, if that is not its address.
+    pub listen: Option<String>,
+    /// Whether it calls the others where they are published, and not on the networks of a swarm.
+    pub is_outside: bool,
 }
 
 impl Network {
@@ -193,7 +199,7 @@ impl Network {
     /// What callers are told: the instances with their addresses.
     pub fn topology(&self, addresses: impl Fn(&Planned) -> Addresses) -> Topology {
         let instances = self.instances.iter().map(|planned| {
-            let Addresses { address, operations } = addresses(planned);
+            let Addresses { address, operations, outside, listen, is_outside } = addresses(planned);
             Instance {
                 name: planned.name.clone(),
                 service: planned.service,
@@ -201,6 +207,9 @@ impl Network {
                 priority: planned.priority,
                 address,
                 operations,
+                outside_address: outside,
+                listen,
+                is_outside,
             }
         });
         Topology { instances: instances.collect(), balanced: Vec::new() }

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use evergate_model::{Name, Service};
 
 use crate::network::{Database, Network, Planned};
-pub use reach::{Opening, openings, reached_at};
+pub use reach::{Opening, listeners, openings, reached_at, servers, topology};
 
 use layout::Layout;
 use yaml::{Entry, Yaml, entry, mapping, plain, text};
@@ -96,15 +96,24 @@ pub struct ComposeFile {
     pub text: String,
     /// Its services, by name.
     pub services: BTreeMap<String, Rendered>,
-    /// The file with one service alone, by its name.
-    alone: BTreeMap<String, String>,
+    /// What the text is written from.
+    file: Yaml,
 }
 
 impl ComposeFile {
-    /// The same file with one of its services alone: deployed, it changes nothing else.
+    /// The same file with some of its services only: deployed, it changes nothing else.
     #[must_use]
-    pub fn alone(&self, name: &str) -> Option<&str> {
-        self.alone.get(name).map(String::as_str)
+    pub fn with_only(&self, names: &[&str]) -> String {
+        self.file.with_only("services", names)
+    }
+
+    /// The same file without what is on other nodes than these.
+    #[must_use]
+    pub fn on_nodes(mut self, nodes: &BTreeSet<Name>) -> Self {
+        self.services.retain(|_, service| nodes.contains(&service.node));
+        let names: Vec<&str> = self.services.keys().map(String::as_str).collect();
+        self.text = self.file.with_only("services", &names);
+        self
     }
 }
 
@@ -165,8 +174,7 @@ pub fn render(network: &Network, inputs: &Inputs) -> Result<ComposeFile, RenderE
     }
     let mut text = layout.introduction(network, &services);
     file.write(0, &mut text);
-    let alone = services.keys().map(|name| (name.clone(), file.alone("services", name))).collect();
-    Ok(ComposeFile { text, services, alone })
+    Ok(ComposeFile { text, services, file })
 }
 
 fn image(network: &Network, inputs: &Inputs, planned: &Planned) -> String {

@@ -18,6 +18,7 @@ use std::time::Duration;
 use bollard::Docker;
 use evergate_model::{Name, Secret};
 
+pub use apply::Undo;
 pub use engine::{DEFAULT_HOST, Engine};
 pub use member::{JoinLine, Membership};
 pub use nodes::SwarmNode;
@@ -68,6 +69,9 @@ pub enum SwarmError {
         #[source]
         source: bollard::errors::Error,
     },
+    /// An image could not be loaded.
+    #[error(transparent)]
+    Image(#[from] crate::image::ImageError),
     /// The engine is in no swarm, or has no say in it.
     #[error(
         "this engine is not a manager of a swarm\nhint: run this command on a manager; `evergate cluster init` makes a swarm here"
@@ -77,9 +81,7 @@ pub enum SwarmError {
     #[error("the Docker engine refuses: {0}")]
     Refused(String),
     /// No machine was accepted by that name.
-    #[error(
-        "node `{0}` of network.yml is not accepted in this swarm\nhint: evergate cluster accept {0} --id ID"
-    )]
+    #[error("node `{0}` of network.yml is not accepted in this swarm\nhint: evergate cluster accept {0}=ID")]
     NotAccepted(Name),
     /// There is no such node.
     #[error("no node of the swarm has the id `{0}`")]

@@ -109,7 +109,7 @@ async fn a_network_is_deployed_changed_rolled_back_and_removed_on_a_real_engine(
     let state = swarm.state().await.unwrap();
     let broken = newer.replace("evergate:2", "evergate:bad");
     let error = deploy(&hasty, &broken).await.unwrap_err();
-    assert!(error.to_string().contains("the definition before was put back"), "{error}");
+    assert!(error.to_string().contains("the definition before was put back, and is ready"), "{error}");
     deploy(&swarm, &newer).await.unwrap();
     let added = newer.replace(
         "  distribution1",

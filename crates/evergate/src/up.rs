@@ -9,7 +9,7 @@ pub(crate) mod children;
 pub(crate) mod directory;
 mod home;
 mod layout;
-mod network;
+pub(crate) mod network;
 mod ports;
 mod protect;
 mod readiness;
@@ -18,6 +18,7 @@ mod up_file;
 use std::path::PathBuf;
 
 use anyhow::Context;
+use evergate_cluster::deployed::Deployed;
 use evergate_model::{Host, Name};
 use evergate_process::supervisor::{self, Oversight, Supervisor, control};
 use evergate_process::{Lifecycle, limits};
@@ -28,6 +29,7 @@ use self::home::Home;
 use self::layout::Layout;
 use self::protect::Protect;
 use self::up_file::UpFile;
+use crate::failure::hinted;
 
 pub use self::up_file::{FILE, RunningInstance, Up};
 
@@ -73,6 +75,7 @@ pub async fn up(arguments: &UpArguments, log: Option<&str>) -> anyhow::Result<()
     let network = network::read_or_built_in(arguments.network.as_deref())?;
     let layout = network::layout(&network, arguments)?;
     let directory = Directory::take(&arguments.data)?;
+    refuse_deployed(&directory)?;
     up_file::remove_stale(&directory)?;
     let programs = Programs::find(directory.path(), log)?;
     supervisor::end_orphans(programs.executable(), |arguments| programs.started(arguments)).await;
@@ -91,6 +94,17 @@ pub async fn up(arguments: &UpArguments, log: Option<&str>) -> anyhow::Result<()
     lifecycle.stop("ended");
     supervisor.stop().await;
     outcome
+}
+
+/// An installation that was brought into a swarm runs there.
+fn refuse_deployed(directory: &Directory) -> anyhow::Result<()> {
+    let Some(deployed) = Deployed::read(directory.path())? else { return Ok(()) };
+    let text = format!(
+        "the installation in `{}` runs in a swarm, as stack `{}`",
+        directory.path().display(),
+        deployed.stack
+    );
+    Err(hinted(text, "see it with `evergate status`; another installation needs another directory (--data)"))
 }
 
 /// Drills and `demo remove` need it, and nobody else: without it the installation runs all the same.

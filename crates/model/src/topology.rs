@@ -19,6 +19,23 @@ pub struct Instance {
     pub address: String,
     /// Where `/live`, `/ready` and `/metrics` are, `host:port`.
     pub operations: String,
+    /// Where callers that stand outside reach it, if that is elsewhere: in a swarm they are on none of its networks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside_address: Option<String>,
+    /// Where it listens, `host:port`, if that is not its address: in a container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
+    /// Whether it stands outside itself, in the dmz.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_outside: bool,
+}
+
+impl Instance {
+    /// Where a caller reaches it that stands outside or not.
+    #[must_use]
+    pub fn reached_from(&self, is_outside: bool) -> &str {
+        self.outside_address.as_ref().filter(|_| is_outside).unwrap_or(&self.address)
+    }
 }
 
 /// How callers use the instances of a pool.

@@ -49,6 +49,9 @@ pub struct Bootstrap {
     /// Where browsers and API clients reach it: access points, administration.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub listeners: Vec<ListenerSource>,
+    /// Whether it stands outside, in the dmz, and reaches the others where they are published for that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_outside: bool,
 }
 
 /// An administration instance, as it is known before the first snapshot.

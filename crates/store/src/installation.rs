@@ -4,9 +4,12 @@
 use evergate_model::id::Lineage;
 use evergate_model::{Id, Timestamp, Topology};
 
+use serde_json::json;
+
+use crate::audit;
 use crate::query::query;
 use crate::row::{json_text, signed};
-use crate::{Connection, StoreError, Tx};
+use crate::{Actor, Connection, StoreError, Tx};
 
 /// The installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,13 +66,25 @@ pub async fn add(tx: &mut Tx, new: &Installation) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn set_topology(tx: &mut Tx, topology: &Topology) -> Result<bool, StoreError> {
-    Ok(query("update installation set topology = $1 where id = 1 and topology <> $1")
+pub async fn set_topology(
+    tx: &mut Tx,
+    actor: &Actor,
+    now: Timestamp,
+    topology: &Topology,
+) -> Result<bool, StoreError> {
+    let is_changed = query("update installation set topology = $1 where id = 1 and topology <> $1")
         .bind(json_text(topology))
         .execute(tx)
         .await?
         .rows_affected()
-        > 0)
+        > 0;
+    if is_changed {
+        let places = topology.instances.iter();
+        let places: Vec<_> = places.map(|one| format!("{} on {}", one.name, one.node)).collect();
+        audit::append(tx, now, actor, "topology.changed", "topology", &json!({ "instances": places }))
+            .await?;
+    }
+    Ok(is_changed)
 }
 
 /// Raises the revision by one; the new one.

@@ -82,7 +82,14 @@ impl Classify for NotOk {
 
 /// The pools of this instance. Cheap to clone; all clones are the same.
 #[derive(Debug, Clone)]
-pub struct Peers(Arc<BTreeMap<Service, Pool<LinkDial>>>);
+pub struct Peers(Arc<Pools>);
+
+#[derive(Debug)]
+struct Pools {
+    by_service: BTreeMap<Service, Pool<LinkDial>>,
+    /// Whether this instance stands outside, in the dmz.
+    is_outside: bool,
+}
 
 /// The services that instances of this kind call.
 #[must_use]
@@ -119,21 +126,23 @@ impl Peers {
             instance.lifecycle.spawn_until_end("heartbeats", pool.clone().run());
             (service, pool)
         });
-        Self(Arc::new(pools.collect()))
+        Self(Arc::new(Pools { by_service: pools.collect(), is_outside: instance.bootstrap.is_outside }))
     }
 
     /// Takes the instances of a new snapshot.
     pub fn follow(&self, topology: &Topology) {
-        for (service, pool) in self.0.iter() {
-            let members: Vec<Member> = topology.of(*service).map(Member::from).collect();
-            pool.reconfigure(members, topology.mode(*service));
+        let member = |peer: &evergate_model::Instance| {
+            Member::new(peer.name.as_str(), peer.reached_from(self.0.is_outside), peer.priority)
+        };
+        for (service, pool) in &self.0.by_service {
+            pool.reconfigure(topology.of(*service).map(member).collect(), topology.mode(*service));
         }
     }
 
     /// The pool to a service; `None` for one that this kind of instance does not call.
     #[must_use]
     pub fn pool(&self, service: Service) -> Option<&Pool<LinkDial>> {
-        self.0.get(&service)
+        self.0.by_service.get(&service)
     }
 
     /// Calls policy.
@@ -205,7 +214,7 @@ impl Peers {
     /// How the pools are, for the status report.
     #[must_use]
     pub fn report(&self) -> Vec<LinkReport> {
-        self.0.values().map(|pool| LinkReport::new(pool.link(), pool.status())).collect()
+        self.0.by_service.values().map(|pool| LinkReport::new(pool.link(), pool.status())).collect()
     }
 }
 

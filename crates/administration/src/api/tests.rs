@@ -2,6 +2,7 @@
 
 mod authorization;
 mod joining;
+mod topology;
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};

@@ -3,13 +3,13 @@
 
 use anyhow::Context;
 use evergate_model::{Configuration, Timestamp};
-use evergate_store::{Actor, Store, Tx, configurations, installation, instances};
+use evergate_store::{Actor, Store, Tx, configurations, installation};
 
 use super::SetUp;
 use super::files::DEMO_FILE;
 use super::identities::{self, Identities};
 use crate::vault::Vault;
-use crate::{Failure, certificates, configuration, publishing};
+use crate::{Failure, certificates, configuration, publishing, topology};
 
 /// Does so; the first certificates of instances that have no good one.
 pub(super) async fn reconcile(
@@ -19,12 +19,8 @@ pub(super) async fn reconcile(
     now: Timestamp,
 ) -> anyhow::Result<Identities> {
     let mut tx = store.begin().await?;
-    let mut is_changed = installation::set_topology(&mut tx, &wanted.topology).await?;
-    is_changed |= dismiss_the_gone(&mut tx, wanted, now).await?;
-    for (instance, listeners) in &wanted.listeners {
-        let text = serde_json::to_string(listeners).context("listeners cannot be written")?;
-        instances::set_listeners(&mut tx, instance, &text).await?;
-    }
+    let mut is_changed =
+        topology::adopt(&mut tx, &Actor::System, now, &wanted.topology, &wanted.listeners).await?;
     let identities = identities::issue_missing(&mut tx, vault, wanted, now).await?;
     is_changed |= !identities.is_empty();
     let configuration = adopt(&mut tx, wanted, now).await?;
@@ -36,16 +32,6 @@ pub(super) async fn reconcile(
     }
     tx.commit().await.context("cannot write the database")?;
     Ok(identities)
-}
-
-async fn dismiss_the_gone(tx: &mut Tx, wanted: &SetUp, now: Timestamp) -> Result<bool, Failure> {
-    let mut is_changed = false;
-    for admitted in instances::admitted(tx).await? {
-        if wanted.topology.find(&admitted.instance).is_none() {
-            is_changed |= instances::dismiss(tx, &Actor::System, now, &admitted.instance).await?;
-        }
-    }
-    Ok(is_changed)
 }
 
 struct Adopted {

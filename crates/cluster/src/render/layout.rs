@@ -116,6 +116,6 @@ pub(super) const fn serves_access_points(service: Service) -> bool {
     matches!(service, Service::Policy | Service::Authentication | Service::Administration)
 }
 
-fn zone(network: &Network, planned: &Planned) -> Zone {
+pub(super) fn zone(network: &Network, planned: &Planned) -> Zone {
     network.nodes().get(&planned.node).map_or(Zone::Internal, |node| node.zone)
 }

@@ -72,8 +72,8 @@ fn health(inputs: &Inputs) -> Yaml {
     let words = ["CMD".to_owned()].into_iter().chain(inputs.live.iter().cloned()).chain([url]);
     mapping([
         entry("test", texts(words)),
-        entry("interval", text("5s")),
-        entry("timeout", text("3s")),
+        entry("interval", text("2s")),
+        entry("timeout", text("2s")),
         entry("retries", plain(3)),
         entry("start_period", text("30s")),
     ])

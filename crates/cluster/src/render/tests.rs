@@ -218,3 +218,22 @@ fn what_cannot_be_rendered_says_what_is_missing() {
     let no_swarm = render(&built_in, &inputs(&built_in)).unwrap_err();
     insta::assert_snapshot!(format!("{no_bootstrap}\n{no_password}\n{no_swarm}"));
 }
+
+#[test]
+fn a_topology_says_where_each_listens_and_is_reached_from_both_sides() {
+    let network = Network::parse(THREE).unwrap();
+    let listeners = listeners(&network);
+    let told = topology(&network).instances.into_iter().map(|instance| {
+        let listeners = listeners.get(&instance.name);
+        let listeners = listeners.map(|sources| serde_json::to_string(sources).unwrap()).unwrap_or_default();
+        format!(
+            "{}: {}, outside {}, listens {}, {}{listeners}\n",
+            instance.name,
+            instance.address,
+            instance.outside_address.as_deref().unwrap_or("-"),
+            instance.listen.as_deref().unwrap_or("-"),
+            if instance.is_outside { "stands outside, " } else { "" },
+        )
+    });
+    insta::assert_snapshot!(told.chain([servers(&network).join(" ")]).collect::<String>());
+}

@@ -81,11 +81,11 @@ impl Yaml {
         }
     }
 
-    /// As text, with one entry of a section alone.
-    pub(super) fn alone(&self, section: &str, key: &str) -> String {
+    /// As text, with some entries of a section only.
+    pub(super) fn with_only(&self, section: &str, keys: &[&str]) -> String {
         let mut file = self.clone();
         if let Some(Self::Mapping(entries)) = file.below(section) {
-            entries.retain(|entry| entry.key == key);
+            entries.retain(|entry| keys.contains(&entry.key.as_str()));
         }
         let mut text = String::new();
         file.write(0, &mut text);

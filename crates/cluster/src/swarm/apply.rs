@@ -3,6 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use bollard::models::Service;
 use bollard::query_parameters::UpdateServiceOptionsBuilder;
 use evergate_model::Name;
 use tokio::io::AsyncWriteExt;
@@ -14,44 +15,71 @@ use super::nodes::bound;
 use super::tasks::{Before, Progress, is_alive, is_of, progress};
 use super::{Contents, PERIOD, Swarm, SwarmError};
 use crate::plan::Step;
-use crate::render::{ComposeFile, Rendered, label};
+use crate::render::{ComposeFile, label};
 
 /// How long the `docker` command may take to hand a file to the engine.
 const HANDING_OVER: Duration = Duration::from_secs(120);
 
+/// How a step is taken back that was carried out, and did not do what it should.
+#[derive(Debug)]
+pub struct Undo {
+    name: String,
+    /// What the service was; nothing: it was not there.
+    before: Option<Service>,
+    /// The labels of nodes, put or taken away, in this order.
+    labels: Vec<(Name, bool)>,
+    /// The node that it ran on.
+    node: Option<Name>,
+}
+
 impl Swarm {
-    /// Carries out one step, and waits until it is done.
+    /// Carries out one step, and waits until it is done; answers how it is taken back.
     ///
     /// # Errors
     /// When the engine refuses, or a service does not become ready: then it is as before, as far as that goes.
-    pub async fn take(&self, step: &Step, file: &ComposeFile, contents: &Contents) -> Result<(), SwarmError> {
+    pub async fn take(
+        &self,
+        step: &Step,
+        file: &ComposeFile,
+        contents: &Contents,
+    ) -> Result<Option<Undo>, SwarmError> {
         match step {
-            Step::AddLabel { node, name } => self.put_label(node, name, true).await,
-            Step::RemoveLabel { node, name } => self.put_label(node, name, false).await,
+            Step::AddLabel { node, name } => self.put_label(node, name, true).await?,
+            Step::RemoveLabel { node, name } => self.put_label(node, name, false).await?,
             Step::MakeSecret(secret) => {
                 let content = contents.get(secret).ok_or_else(|| SwarmError::NoContent(secret.clone()))?;
-                self.make_secret(secret, content).await
+                self.make_secret(secret, content).await?;
             }
-            Step::RemoveSecret(secret) => self.remove_secret(secret).await,
-            Step::Await(name) => self.stand_by(name, file).await,
-            Step::Add { name, service } => self.add(name, service, file).await,
-            Step::Change { name, service, .. } => self.change(name, service, file).await,
+            Step::RemoveSecret(secret) => self.remove_secret(secret).await?,
+            Step::Await(name) => self.stand_by(name, file).await?,
+            Step::Remove { name } => self.remove(name).await?,
+            Step::Add { name, service } | Step::Change { name, service, .. } => {
+                return self.change(name, &service.node, Vec::new(), file).await.map(Some);
+            }
             Step::Move { name, service, from } => {
+                let others: Vec<&Name> = from.iter().filter(|node| **node != service.node).collect();
                 self.put_label(&service.node, name, true).await?;
-                for node in from.iter().filter(|node| **node != service.node) {
+                for node in &others {
                     self.put_label(node, name, false).await?;
                 }
-                let moved = self.change(name, service, file).await;
-                if moved.is_err() {
-                    for node in from.iter().filter(|node| **node != service.node) {
-                        self.put_label(node, name, true).await?;
-                    }
-                    self.put_label(&service.node, name, false).await?;
-                }
-                moved
+                let back = others.iter().map(|node| ((*node).clone(), true));
+                let labels = back.chain([(service.node.clone(), false)]).collect();
+                return self.change(name, &service.node, labels, file).await.map(Some);
             }
-            Step::Remove { name } => self.remove(name).await,
         }
+        Ok(None)
+    }
+
+    /// Starts several new services at once, and waits until all of them are ready: where nothing serves yet.
+    ///
+    /// # Errors
+    /// When the engine refuses, or one of them does not become ready; all stay then as they are.
+    pub async fn add_together(&self, names: &[&str], file: &ComposeFile) -> Result<(), SwarmError> {
+        self.deploy(names, file).await?;
+        for name in names {
+            self.stand_by(name, file).await?;
+        }
+        Ok(())
     }
 
     /// The Docker id of a node of `network.yml`.
@@ -67,42 +95,62 @@ impl Swarm {
         self.label(&id, |labels| labels.push((key.clone(), is_put.then(|| "true".to_owned())))).await
     }
 
-    async fn add(&self, name: &str, service: &Rendered, file: &ComposeFile) -> Result<(), SwarmError> {
-        let node = self.id_of(&service.node).await?;
-        self.deploy(name, file).await?;
-        let Err(why) = self.until_ready(name, &node, &Before::default()).await? else { return Ok(()) };
-        self.remove(name).await?;
-        Err(SwarmError::NotReady { name: name.to_owned(), why, undone: "it was removed again".to_owned() })
-    }
-
-    async fn change(&self, name: &str, service: &Rendered, file: &ComposeFile) -> Result<(), SwarmError> {
-        let node = self.id_of(&service.node).await?;
-        let before = self.service(name).await?;
-        let id = before.as_ref().and_then(|service| service.id.clone()).unwrap_or_default();
+    async fn change(
+        &self,
+        name: &str,
+        to: &Name,
+        labels: Vec<(Name, bool)>,
+        file: &ComposeFile,
+    ) -> Result<Undo, SwarmError> {
+        let node = self.id_of(to).await?;
+        let service = self.service(name).await?;
+        let id = service.as_ref().and_then(|service| service.id.clone()).unwrap_or_default();
         let tasks = self.tasks().await?;
         let tasks = tasks.into_iter().filter(|task| is_of(task, &id)).filter_map(|task| task.id).collect();
-        self.deploy(name, file).await?;
-        let before = Before { tasks, service: before };
-        let Err(why) = self.until_ready(name, &node, &before).await? else { return Ok(()) };
-        let undone = self.roll_back(name, &before).await?.to_owned();
+        let was_on = labels.iter().find(|(_, is_put)| *is_put).map_or(to, |(node, _)| node).clone();
+        let node_before = service.is_some().then_some(was_on);
+        let undo = Undo { name: name.to_owned(), before: service.clone(), labels, node: node_before };
+        self.deploy(&[name], file).await?;
+        let before = Before { tasks, service };
+        let Err(why) = self.until_ready(name, &node, &before).await? else { return Ok(undo) };
+        let undone = self.take_back(undo).await?;
         Err(SwarmError::NotReady { name: name.to_owned(), why, undone })
     }
 
-    /// Puts back what a service was, unless the swarm has done so by itself.
-    async fn roll_back(&self, name: &str, before: &Before) -> Result<&'static str, SwarmError> {
-        let now = self.service(name).await?;
-        let (Some(now), Some(was)) = (now, &before.service) else { return Ok("it is gone") };
-        if now.spec == was.spec {
-            return Ok("the definition before was put back");
+    /// Takes a step back; says what was done.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub async fn take_back(&self, undo: Undo) -> Result<String, SwarmError> {
+        let Undo { name, before, labels, node } = undo;
+        for (node, is_put) in &labels {
+            self.put_label(node, &name, *is_put).await?;
         }
+        let Some(was) = before else {
+            self.remove(&name).await?;
+            return Ok("it was removed again".to_owned());
+        };
+        self.put_back(&name, was).await?;
+        let done = "the definition before was put back";
+        let Some(node) = node else { return Ok(done.to_owned()) };
+        let node = self.id_of(&node).await?;
+        Ok(match self.until_ready(&name, &node, &Before::default()).await? {
+            Ok(()) => format!("{done}, and is ready"),
+            Err(why) => format!("{done}, and is not ready: {why}"),
+        })
+    }
+
+    /// Gives a service the definition that it had, unless the swarm has done so by itself.
+    async fn put_back(&self, name: &str, was: Service) -> Result<(), SwarmError> {
+        let Some(now) = self.service(name).await?.filter(|now| now.spec != was.spec) else { return Ok(()) };
         let version = now.version.and_then(|version| version.index).unwrap_or_default();
         let version = i32::try_from(version).unwrap_or(i32::MAX);
         let options = UpdateServiceOptionsBuilder::new().version(version).build();
         let id = now.id.unwrap_or_default();
-        let spec = was.spec.clone().unwrap_or_default();
+        let spec = was.spec.unwrap_or_default();
         let put_back = self.docker.update_service(&id, spec, options, None).await;
         put_back.map_err(|error| self.explained(error))?;
-        Ok("the definition before was put back")
+        Ok(())
     }
 
     /// Waits for a service that is to stay as it is.
@@ -136,11 +184,10 @@ impl Swarm {
         }
     }
 
-    /// Hands one service of the file to the engine.
-    async fn deploy(&self, name: &str, file: &ComposeFile) -> Result<(), SwarmError> {
-        let text = file.alone(name).unwrap_or_default();
+    /// Hands services of the file to the engine.
+    async fn deploy(&self, names: &[&str], file: &ComposeFile) -> Result<(), SwarmError> {
         let words = ["deploy", "--resolve-image", "never", "--compose-file", "-"];
-        self.stack("deploy", &words, text).await
+        self.stack("deploy", &words, &file.with_only(names)).await
     }
 
     /// `docker stack`, with a text to read.

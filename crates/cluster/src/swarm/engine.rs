@@ -10,11 +10,14 @@ use evergate_model::Name;
 use tokio::net::UnixStream;
 
 use super::{Swarm, SwarmError};
+use crate::image::Image;
 
 /// Where an engine listens that was told nothing else.
 pub const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 /// Seconds for one answer of the engine.
 const ANSWER: u64 = 30;
+/// Seconds for loading an image.
+const LOADING: u64 = 600;
 const UNIX: &str = "unix://";
 
 /// The engine of this machine.
@@ -48,6 +51,24 @@ impl Engine {
     /// What the engine says of itself.
     pub(super) async fn about(&self) -> Result<SystemInfo, SwarmError> {
         self.docker.info().await.map_err(|error| explained(&self.host, error))
+    }
+
+    /// Loads an image, unless it is there under its name already; answers whether it was not.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub async fn load(&self, image: &Image) -> Result<bool, SwarmError> {
+        match self.docker.inspect_image(image.reference()).await {
+            Ok(present) if present.id.as_deref() == Some(image.id()) => return Ok(false),
+            Err(error) if !is_absent(&error) => return Err(explained(&self.host, error)),
+            _ => {}
+        }
+        let failed = |source| SwarmError::Engine { host: self.host.clone(), source };
+        let path = self.host.strip_prefix(UNIX).unwrap_or_default();
+        let patient = Docker::connect_with_unix(path, LOADING, API_DEFAULT_VERSION).map_err(failed)?;
+        let patient = patient.negotiate_version().await.map_err(failed)?;
+        image.load(&patient).await?;
+        Ok(true)
     }
 
     /// The swarm that this engine manages.

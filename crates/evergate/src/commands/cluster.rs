@@ -1,11 +1,15 @@
 //! `evergate cluster`: an installation on a Docker Swarm, from `network.yml`.
 
 mod deploy;
+mod founding;
+mod images;
 mod inputs;
 mod join;
 mod join_token;
 mod node;
+mod office;
 mod remove;
+mod rollout;
 mod swarm;
 
 use std::io::{IsTerminal, Write, stderr, stdin};
@@ -28,7 +32,7 @@ the machine that joins. Of nodes and secrets, only labels that begin with `everg
 const EXAMPLES: &str = "Examples:
   evergate cluster init --node node-a
   evergate cluster join-token
-  evergate cluster accept node-b --id 7j3b0rq2mkxw
+  evergate cluster accept node-b=7j3b0rq2mkxw
   evergate cluster plan
   evergate cluster deploy";
 
@@ -43,7 +47,7 @@ pub struct ClusterArguments {
 }
 
 /// What all of them need.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 struct Common {
     /// The file with the nodes and the instances on them
     #[arg(long, global = true, value_name = "FILE", default_value = "network.yml")]
@@ -63,7 +67,7 @@ struct Common {
 
 #[derive(Debug, Subcommand)]
 enum ClusterCommand {
-    /// Make a swarm on this engine if it is in none, and accept this machine as a node
+    /// Make a swarm, accept this machine as its first node, and make the installation or bring it along
     Init(swarm::InitArguments),
     /// Print what another machine joins the swarm with, or make the token of a machine without Docker
     JoinToken(join_token::JoinTokenArguments),
@@ -71,6 +75,8 @@ enum ClusterCommand {
     Join(join::JoinArguments),
     /// Bind the name of a node in network.yml to a machine of the swarm
     Accept(node::AcceptArguments),
+    /// Make the images of the programs on this machine, and load them into its engine
+    Image(images::ImageArguments),
     /// Show what a deployment would do
     #[command(after_help = "Example:\n  evergate cluster plan --network network.yml")]
     Plan,
@@ -85,10 +91,15 @@ enum ClusterCommand {
 pub(super) async fn cluster(arguments: &ClusterArguments) -> anyhow::Result<()> {
     let common = &arguments.common;
     match &arguments.command {
-        ClusterCommand::Init(of) => swarm::init(of, common).await,
+        ClusterCommand::Init(of) => {
+            let mut common = common.clone();
+            common.target.data = of.from.clone().unwrap_or(common.target.data);
+            swarm::init(of, &common).await
+        }
         ClusterCommand::JoinToken(of) => join_token::join_token(of, common).await,
         ClusterCommand::Join(of) => join::join(of, common).await,
         ClusterCommand::Accept(of) => node::accept(of, common).await,
+        ClusterCommand::Image(of) => images::image(of, common).await,
         ClusterCommand::Plan => deploy::plan(common).await,
         ClusterCommand::Deploy(of) => deploy::deploy(of, common).await,
         ClusterCommand::Leave(of) => node::leave(of, common).await,

@@ -57,6 +57,7 @@ impl Layout {
                 _ => ports.internal(&planned.name),
             }),
             operations: text(ports.operations(&planned.name)),
+            ..Addresses::default()
         });
         let listeners = network.instances().iter().filter_map(|planned| {
             let own = address(loopback(ports.own(&planned.name)?));
@@ -98,6 +99,7 @@ impl Layout {
         let topology = network.topology(|planned| Addresses {
             address: reached_at(network, planned),
             operations: loopback(planned.operations).to_string(),
+            ..Addresses::default()
         });
         let mut listeners = BTreeMap::new();
         for planned in network.instances() {

@@ -54,7 +54,7 @@ pub(super) fn layout(network: &Network, arguments: &UpArguments) -> anyhow::Resu
 ///
 /// # Errors
 /// When the file with it cannot be read, or it is one that only a swarm runs.
-pub(super) fn database(network: &Network, directory: &Path) -> anyhow::Result<Secret<String>> {
+pub(crate) fn database(network: &Network, directory: &Path) -> anyhow::Result<Secret<String>> {
     let Some(file) = network.url_file() else {
         return match network.database() {
             Database::Managed(node) => Err(hinted(

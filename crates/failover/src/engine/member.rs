@@ -53,12 +53,6 @@ impl Member {
     }
 }
 
-impl From<&evergate_model::Instance> for Member {
-    fn from(instance: &evergate_model::Instance) -> Self {
-        Self::new(instance.name.as_str(), &instance.address, instance.priority)
-    }
-}
-
 /// What a member is taken to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

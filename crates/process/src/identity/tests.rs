@@ -80,6 +80,7 @@ fn instance(ca: &Ca, peer: &Peer, issued: &Issued, administration: &str) -> Inst
         database: None,
         wrapping_key: None,
         listeners: Vec::new(),
+        is_outside: false,
     };
     Instance {
         identity: Identity::from_bootstrap(&bootstrap).unwrap(),

@@ -22,7 +22,10 @@ impl Asker {
         });
         let topology = Topology { instances: instances.collect(), balanced: Vec::new() };
         let mut tx = api.fixture.office.store.begin().await.unwrap();
-        evergate_store::installation::set_topology(&mut tx, &topology).await.unwrap();
+        let actor = evergate_store::Actor::System;
+        evergate_store::installation::set_topology(&mut tx, &actor, api.fixture.office.now(), &topology)
+            .await
+            .unwrap();
         let listeners =
             ["10.0.0.1:8304", "127.0.0.1:8304"].map(|one| ListenerSource::address(one.to_owned()));
         let text = serde_json::to_string(&listeners).unwrap();

@@ -53,7 +53,8 @@ fn problems(text: &str) -> String {
 #[test]
 fn the_built_in_network_is_two_of_each_service_on_one_machine() {
     let network = Network::built_in();
-    let addresses = |_: &_| Addresses { address: "a:1".to_owned(), operations: "a:2".to_owned() };
+    let addresses =
+        |_: &_| Addresses { address: "a:1".to_owned(), operations: "a:2".to_owned(), ..Addresses::default() };
     let topology = network.topology(addresses);
     for service in Service::ALL {
         let priorities: Vec<u32> = topology.of(service).map(|instance| instance.priority).collect();

@@ -6,18 +6,21 @@ use anyhow::Context;
 use clap::Args;
 use evergate_cluster::network::Network;
 use evergate_cluster::plan::Plan;
-use evergate_cluster::render::{ComposeFile, openings, render};
+use evergate_cluster::render::{Opening, openings};
 use evergate_cluster::swarm::Swarm;
 use evergate_process::files;
 use serde_json::{Value, json};
 
-use super::{Common, inputs, tell};
+use super::inputs::{self, Source};
+use super::office::Office;
+use super::rollout::{Rollout, office};
+use super::{Common, tell};
 
 const ABOUT: &str = "Bring the swarm to what network.yml says, one service at a time
 
-Each service is waited for until its health check succeeds. One that does not become ready is put back to what it
-was, and the deployment ends there; run it again when the cause is mended. What is as it should be is not touched:
-deploying twice changes nothing.";
+Each service is waited for until its health check succeeds and all its callers reach it. One that does not get so far
+is put back to what it was, and the deployment ends there; run it again when the cause is mended. What is as it should
+be is not touched: deploying twice changes nothing.";
 
 const EXAMPLES: &str = "Examples:
   evergate cluster deploy
@@ -41,17 +44,22 @@ pub(super) struct DeployArguments {
 
 pub(super) async fn plan(common: &Common) -> anyhow::Result<()> {
     let network = common.network()?;
-    let file = rendered(&network)?;
     let swarm = common.swarm(&network).await?;
-    let plan = Plan::between(&swarm.state().await?, &file)?;
-    common.target.show(&as_json(&plan), |_| for_people(&plan))
+    let rollout = Rollout::of(&network, &swarm).await?;
+    let differs = match rollout.is_running() {
+        true => !office(common)?.knows(&network).await?,
+        false => false,
+    };
+    let told = as_json(&rollout.plan, differs);
+    common.target.show(&told, |_| for_people(&rollout.plan, differs))
 }
 
 pub(super) async fn deploy(arguments: &DeployArguments, common: &Common) -> anyhow::Result<()> {
     let network = common.network()?;
-    let file = rendered(&network)?;
+    let swarm = common.swarm(&network).await?;
+    let rollout = Rollout::of(&network, &swarm).await?;
     if let Some(output) = &arguments.output {
-        let written = files::write_public(output, file.text.as_bytes());
+        let written = files::write_public(output, rollout.file.text.as_bytes());
         written.with_context(|| format!("cannot write `{}`", output.display()))?;
         tell(&format!("wrote {}", output.display()));
     }
@@ -59,55 +67,107 @@ pub(super) async fn deploy(arguments: &DeployArguments, common: &Common) -> anyh
         let told = json!({ "changed": [], "file": arguments.output });
         return common.target.done(&told, "nothing was changed");
     }
-    let swarm = common.swarm(&network).await?;
-    let plan = Plan::between(&swarm.state().await?, &file)?;
-    are_accepted(&swarm, &file).await?;
-    for line in interruptions(&plan) {
+    rollout.are_accepted(&swarm).await?;
+    for line in interruptions(&rollout.plan) {
         tell(&line);
     }
+    let was_running = rollout.is_running();
+    match was_running {
+        true => change(arguments, common, &network, &swarm, &rollout).await?,
+        false => found(arguments, common, &network, &swarm, &rollout).await?,
+    }
+    let is_told = finish(common, &network, &rollout).await?;
+    let openings = openings(&network);
+    for Opening { from, address, port, instance, .. } in &openings {
+        tell(&format!("the firewall must let node `{from}` reach {address}:{port} ({instance})"));
+    }
+    let openings: Vec<Value> = openings.iter().map(opening).collect();
+    let told = json!({ "changed": steps(&rollout.plan), "topology_changed": is_told, "openings": openings });
+    common.target.done(&told, &summary(rollout.plan.steps.len(), is_told))
+}
+
+/// Of an installation that runs: administration is told first, so that it can issue what is new.
+async fn change(
+    arguments: &DeployArguments,
+    common: &Common,
+    network: &Network,
+    swarm: &Swarm,
+    rollout: &Rollout,
+) -> anyhow::Result<()> {
+    if rollout.plan.is_empty() {
+        return Ok(());
+    }
+    let office: Office = office(common)?;
+    office.announce(network).await?;
+    let source = Source::Running(&office.client);
     // Before anything is changed: what is missing ends the deployment here.
-    let contents = inputs::contents(&plan, &network, arguments.secrets.as_deref(), &common.target).await?;
-    for (number, step) in plan.steps.iter().enumerate() {
-        tell(&format!("{}/{} {step}", number + 1, plan.steps.len()));
-        let taken = swarm.take(step, &file, &contents).await;
-        taken.with_context(|| format!("stopped after {number} of {} steps", plan.steps.len()))?;
-    }
-    for opening in openings(&network) {
-        let (from, address, port) = (&opening.from, &opening.address, opening.port);
-        tell(&format!("the firewall must let node `{from}` reach {address}:{port} ({})", opening.instance));
-    }
-    let text = match plan.steps.len() {
-        0 => "nothing to change: the swarm is what network.yml says".to_owned(),
-        1 => "1 step taken; the swarm is what network.yml says".to_owned(),
-        count => format!("{count} steps taken; the swarm is what network.yml says"),
-    };
-    common.target.done(&json!({ "changed": steps(&plan) }), &text)
+    let contents = rollout.contents(network, arguments.secrets.as_deref(), &source).await?;
+    rollout.take(swarm, &contents, Some(&office)).await
 }
 
-fn rendered(network: &Network) -> anyhow::Result<ComposeFile> {
-    Ok(render(network, &inputs::inputs(network))?)
+/// Of one that does not run yet: `init` has left the files of its instances.
+pub(super) async fn found(
+    arguments: &DeployArguments,
+    common: &Common,
+    network: &Network,
+    swarm: &Swarm,
+    rollout: &Rollout,
+) -> anyhow::Result<()> {
+    let source = Source::Founding(&common.target.data);
+    let contents = rollout.contents(network, arguments.secrets.as_deref(), &source).await?;
+    rollout.take_together(swarm, &contents).await?;
+    discard(common, rollout)
 }
 
-/// Before the first step: every node that is to run something was accepted.
-async fn are_accepted(swarm: &Swarm, file: &ComposeFile) -> anyhow::Result<()> {
-    let nodes = swarm.nodes().await?;
-    for service in file.services.values() {
-        let is_known = nodes.iter().any(|node| node.name.as_deref() == Some(service.node.as_str()));
-        if !is_known {
-            return Err(evergate_cluster::swarm::SwarmError::NotAccepted(service.node.clone()).into());
+/// What the swarm keeps now, nobody needs to find on a disk.
+pub(super) fn discard(common: &Common, rollout: &Rollout) -> anyhow::Result<()> {
+    for name in rollout.carried() {
+        let file = inputs::bootstrap_file(&common.target.data, name);
+        let certificate = file.with_file_name("certificate.json");
+        for file in [file, certificate] {
+            match std::fs::remove_file(&file) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("cannot remove `{}`", file.display()));
+                }
+                _ => {}
+            }
         }
     }
     Ok(())
 }
 
-fn steps(plan: &Plan) -> Vec<String> {
+/// Administration learns what is there no more; everything is waited for. Whether anything was new to it.
+pub(super) async fn finish(common: &Common, network: &Network, rollout: &Rollout) -> anyhow::Result<bool> {
+    let office = office(common)?;
+    let names = rollout.names();
+    let waited = office.until_ready(&names).await;
+    waited.map_err(|why| anyhow::anyhow!("everything was deployed, and not everything is ready: {why}"))?;
+    office.tell(network).await
+}
+
+fn opening(opening: &Opening) -> Value {
+    let Opening { from, to, address, port, instance } = opening;
+    json!({ "from": from, "to": to, "address": address, "port": port, "instance": instance })
+}
+
+fn summary(steps: usize, is_told: bool) -> String {
+    match (steps, is_told) {
+        (0, false) => "nothing to change: the swarm is what network.yml says".to_owned(),
+        (0, true) => "told administration where everything is; the swarm is what network.yml says".to_owned(),
+        (1, _) => "1 step taken; the swarm is what network.yml says".to_owned(),
+        (count, _) => format!("{count} steps taken; the swarm is what network.yml says"),
+    }
+}
+
+pub(super) fn steps(plan: &Plan) -> Vec<String> {
     plan.steps.iter().map(ToString::to_string).collect()
 }
 
-fn as_json(plan: &Plan) -> Value {
+fn as_json(plan: &Plan, differs: bool) -> Value {
     let interrupted: Vec<&str> = plan.interrupted.iter().map(|service| service.as_str()).collect();
     json!({
         "steps": steps(plan),
+        "topology_differs": differs,
         "interrupted": interrupted,
         "interrupts_database": plan.interrupts_database,
     })
@@ -124,9 +184,10 @@ fn interruptions(plan: &Plan) -> Vec<String> {
     lines
 }
 
-fn for_people(plan: &Plan) -> String {
-    if plan.is_empty() {
+fn for_people(plan: &Plan, differs: bool) -> String {
+    if plan.is_empty() && !differs {
         return "nothing to change: the swarm is what network.yml says".to_owned();
     }
-    [steps(plan), interruptions(plan)].concat().join("\n")
+    let told = differs.then(|| "tell administration where everything is".to_owned());
+    [steps(plan), told.into_iter().collect(), interruptions(plan)].concat().join("\n")
 }

@@ -4,77 +4,97 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
-use evergate_cluster::api_client::segment;
+use evergate_cluster::api_client::{ApiClient, segment};
 use evergate_cluster::image;
-use evergate_cluster::network::{Database, Network};
-use evergate_cluster::plan::{Plan, Step};
+use evergate_cluster::network::{Database, Network, Planned};
+use evergate_cluster::plan::{Plan, State, Step};
 use evergate_cluster::render::{DATABASE, Inputs};
 use evergate_cluster::swarm::Contents;
-use evergate_model::Secret;
-use serde_json::Value;
+use evergate_model::{Name, Secret};
+use serde_json::{Value, json};
 
-use super::tell;
-use crate::api_client::Target;
+use super::{images, tell};
 use crate::failure::hinted;
 
 /// A bootstrap file has some thousand bytes.
 const LONGEST: u64 = 256 * 1024;
 
 /// What the network file does not say.
-pub(super) fn inputs(network: &Network) -> Inputs {
+pub(super) fn inputs(network: &Network, state: &State) -> Inputs {
     let bootstraps = network.instances().iter();
-    let bootstraps =
-        bootstraps.map(|planned| (planned.name.clone(), bootstrap(network, planned.name.as_str())));
+    let bootstraps = bootstraps.map(|planned| (planned.name.clone(), bootstrap(network, planned, state)));
     let is_managed = matches!(network.database(), Database::Managed(_));
     Inputs {
-        image: format!("evergate:{}", env!("CARGO_PKG_VERSION")),
+        image: images::own_reference(),
         live: image::LIVE.map(str::to_owned).to_vec(),
         bootstraps: bootstraps.collect(),
         database_password: is_managed.then(|| password(network)),
     }
 }
 
-/// Made once per instance, so the number is always the first.
-fn bootstrap(network: &Network, instance: &str) -> String {
-    format!("{}_{instance}-bootstrap-1", network.stack())
+/// The name of the secret with the bootstrap file of an instance: the one that it has, as long as it stays on its
+/// node. Elsewhere it finds an empty volume, and needs a first certificate that is not used up: a new number.
+fn bootstrap(network: &Network, planned: &Planned, state: &State) -> String {
+    let prefix = format!("{}_{}-bootstrap-", network.stack(), planned.name);
+    let number = |secret: &String| secret.strip_prefix(&prefix)?.parse::<u32>().ok();
+    let highest = state.secrets.iter().filter_map(number).max();
+    let name = planned.name.as_str();
+    let used = state.services.get(name).and_then(|running| running.secrets.iter().filter_map(number).max());
+    let number = match (used, highest) {
+        (Some(used), _) if state.nodes_of(name).contains(&planned.node) => used,
+        (Some(_), highest) => highest.unwrap_or_default().saturating_add(1),
+        (None, Some(highest)) => highest,
+        (None, None) => 1,
+    };
+    format!("{prefix}{number}")
 }
 
 fn password(network: &Network) -> String {
     format!("{}_{DATABASE}-password-1", network.stack())
 }
 
+/// Where the bootstrap files of new instances are from.
+pub(super) enum Source<'a> {
+    /// The directory of an installation that is being founded or brought into the swarm.
+    Founding(&'a Path),
+    /// The administration of a running one.
+    Running(&'a ApiClient),
+}
+
 /// What goes into the secrets that a plan makes: files of a directory, `INSTANCE.json` and `database-password`, else
-/// what the installation's administration issues.
+/// what the installation issues.
 pub(super) async fn contents(
     plan: &Plan,
     network: &Network,
+    file: &Inputs,
     directory: Option<&Path>,
-    target: &Target,
+    source: &Source<'_>,
 ) -> anyhow::Result<Contents> {
-    let mut files = BTreeMap::from([(password(network), (None, "database-password".to_owned()))]);
-    for planned in network.instances() {
-        let name = planned.name.to_string();
-        files.insert(bootstrap(network, &name), (Some(name.clone()), format!("{name}.json")));
-    }
+    let of: BTreeMap<&String, &Name> = file.bootstraps.iter().map(|(name, secret)| (secret, name)).collect();
     let mut contents = Contents::new();
     for step in &plan.steps {
         let Step::MakeSecret(secret) = step else { continue };
-        let Some((instance, file)) = files.get(secret) else { continue };
-        let path = directory.map(|directory| directory.join(file));
-        let content = match (path.filter(|path| path.exists()), instance) {
-            (Some(path), _) => read(&path)?,
-            (None, Some(instance)) => issued(instance, target).await?,
-            (None, None) => {
-                let text = format!("there is nothing to make the secret `{secret}` from");
-                return Err(hinted(
-                    text,
-                    format!("write the password into DIR/{file}, and say --secrets DIR"),
-                ));
+        let content = match of.get(secret) {
+            Some(instance) => match given(directory, &format!("{instance}.json"))? {
+                Some(given) => given,
+                None => source.issue(instance).await?,
+            },
+            None if *secret == password(network) => {
+                given(directory, "database-password")?.ok_or_else(|| {
+                    let text = format!("there is nothing to make the secret `{secret}` from");
+                    hinted(text, "write the password into DIR/database-password, and say --secrets DIR")
+                })?
             }
+            None => continue,
         };
         contents.insert(secret.clone(), content);
     }
     Ok(contents)
+}
+
+fn given(directory: Option<&Path>, file: &str) -> anyhow::Result<Option<Secret<String>>> {
+    let path = directory.map(|directory| directory.join(file)).filter(|path| path.exists());
+    path.map(|path| read(&path)).transpose()
 }
 
 fn read(path: &Path) -> anyhow::Result<Secret<String>> {
@@ -84,20 +104,71 @@ fn read(path: &Path) -> anyhow::Result<Secret<String>> {
     Ok(Secret::new(std::fs::read_to_string(path).with_context(failed)?))
 }
 
-/// A first certificate is admitted as soon as it is issued.
-async fn issued(instance: &str, target: &Target) -> anyhow::Result<Secret<String>> {
-    tell(&format!("asking administration for the bootstrap file of `{instance}`"));
-    let path = format!("/instances/{}/bootstrap", segment(instance));
-    let asked = async {
-        target
-            .client()?
-            .post(&path, &Value::Object(serde_json::Map::new()))
-            .await
-            .map_err(anyhow::Error::from)
-    };
-    let made = asked.await.map_err(|error| {
-        let hint = format!("name the installation with --data or --server, or put {instance}.json into a directory and say --secrets DIR");
-        error.context(crate::failure::Hinted { text: format!("there is no bootstrap file of `{instance}`"), hint })
-    })?;
-    Ok(Secret::new(serde_json::to_string_pretty(&made)?))
+impl Source<'_> {
+    /// A first certificate is admitted as soon as it is issued.
+    async fn issue(&self, instance: &Name) -> anyhow::Result<Secret<String>> {
+        match self {
+            Self::Founding(directory) => read(&bootstrap_file(directory, instance)),
+            Self::Running(client) => {
+                let path = format!("/instances/{}/bootstrap", segment(instance.as_str()));
+                let made: Value = client.post(&path, &json!({})).await.with_context(|| {
+                    format!("administration did not issue the bootstrap file of `{instance}`")
+                })?;
+                tell(&format!("administration issued the bootstrap file of `{instance}`"));
+                Ok(Secret::new(serde_json::to_string_pretty(&made)?))
+            }
+        }
+    }
+}
+
+/// Where founding an installation leaves the file.
+pub(super) fn bootstrap_file(directory: &Path, instance: &Name) -> std::path::PathBuf {
+    directory.join("instances").join(instance.as_str()).join("bootstrap.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use evergate_cluster::plan::Running;
+
+    use super::*;
+
+    const FILE: &str = "
+stack: acme
+database: { url_file: url }
+nodes: { a: { address: 10.0.0.1, swarm: manager }, b: { address: 10.0.0.2, swarm: worker } }
+instances:
+  administration1: { service: administration, node: a }
+  policy1: { service: policy, node: b }
+  authentication1: { service: authentication, node: a }
+  distribution1: { service: distribution, node: a }
+  access-point1: { service: access-point, node: a, listen: [{ port: 443, all_interfaces: true }] }
+";
+
+    fn secret_of_policy(state: &State) -> String {
+        inputs(&Network::parse(FILE).unwrap(), state).bootstraps[&"policy1".parse::<Name>().unwrap()].clone()
+    }
+
+    #[test]
+    fn an_instance_keeps_its_secret_where_it_stays_and_gets_another_where_it_moves() {
+        let mut state = State::default();
+        assert_eq!(secret_of_policy(&state), "acme_policy1-bootstrap-1");
+        // The stack was removed, its secrets and volumes stayed.
+        state.secrets = BTreeSet::from(["acme_policy1-bootstrap-2".to_owned(), "acme_policy1-x".to_owned()]);
+        assert_eq!(secret_of_policy(&state), "acme_policy1-bootstrap-2");
+        let running = Running {
+            service: None,
+            image: String::new(),
+            secrets: BTreeSet::from(["acme_policy1-bootstrap-2".to_owned()]),
+            ports: BTreeSet::new(),
+            definition: String::new(),
+            is_ready: true,
+        };
+        state.services.insert("policy1".to_owned(), running);
+        state.labels.insert(("b".parse().unwrap(), "policy1".to_owned()));
+        assert_eq!(secret_of_policy(&state), "acme_policy1-bootstrap-2");
+        state.labels = BTreeSet::from([("a".parse().unwrap(), "policy1".to_owned())]);
+        assert_eq!(secret_of_policy(&state), "acme_policy1-bootstrap-3");
+    }
 }

@@ -8,13 +8,14 @@ use evergate_cluster::swarm::{Engine, JoinLine, Membership};
 use evergate_model::Secret;
 use serde_json::json;
 
-use super::{Common, consent, tell};
+use super::{Common, consent, images, tell};
 use crate::failure::hinted;
 
 const ABOUT: &str = "Let this machine join a swarm
 
-It tells what that stops and loses, and asks. Joined, the machine runs nothing of the installation until it is
-accepted on a manager.";
+It tells what that stops and loses, and asks. The images of the programs on this machine are loaded into its engine.
+Joined, the machine runs nothing of the installation until it is accepted on a manager. No network.yml is needed here;
+where there is one that names an image of its own, say --image.";
 
 const EXAMPLE: &str = "Example:\n  evergate cluster join 10.0.0.11:2377 --token-file join.token";
 
@@ -31,6 +32,9 @@ pub(super) struct JoinArguments {
     /// The address by which the others reach this machine, if it has several
     #[arg(long, value_name = "ADDRESS")]
     address: Option<String>,
+    /// What the images are called in network.yml, if it says
+    #[arg(long, value_name = "NAME:TAG")]
+    image: Option<String>,
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -41,9 +45,11 @@ pub(super) async fn join(arguments: &JoinArguments, common: &Common) -> anyhow::
     let token = token.with_context(|| format!("cannot read `{}`", arguments.token_file.display()))?;
     let token = Secret::new(token.trim().to_owned());
     let engine = common.engine().await?;
+    let reference = arguments.image.clone().unwrap_or_else(images::own_reference);
     match engine.membership().await? {
         Membership::None => {}
         Membership::Member { managers, .. } if managers.contains(&arguments.manager) => {
+            images::load(&engine, &reference).await?;
             return report(&engine, common, false).await;
         }
         Membership::Member { managers, .. } => {
@@ -55,6 +61,7 @@ pub(super) async fn join(arguments: &JoinArguments, common: &Common) -> anyhow::
     tell("Containers that run here by themselves stay as they are; no volume is touched.");
     tell("An installation that runs here under `evergate up` stays one of its own: its data are not moved.");
     consent(arguments.yes, &format!("let this machine join the swarm of {}", arguments.manager))?;
+    images::load(&engine, &reference).await?;
     let line = JoinLine { token, manager: arguments.manager.clone() };
     engine.join(&line, arguments.address.as_deref()).await.with_context(|| {
         let hint = "the ports 2377 (tcp), 7946 (tcp, udp) and 4789 (udp) must be open between the machines";
@@ -72,8 +79,7 @@ async fn report(engine: &Engine, common: &Common, has_joined: bool) -> anyhow::R
     };
     let told = json!({ "joined": has_joined, "id": id, "address": address });
     let what = if has_joined { "joined" } else { "nothing to change: this machine is in that swarm" };
-    let text = format!(
-        "{what}; on a manager:\n  evergate cluster accept NODE --id {id}\nThis machine is at {address}."
-    );
+    let text =
+        format!("{what}; on a manager:\n  evergate cluster accept NODE={id}\nThis machine is at {address}.");
     common.target.done(&told, &text)
 }

@@ -1,5 +1,7 @@
 //! `evergate cluster accept` and `leave`: which machine is which node of network.yml.
 
+use std::str::FromStr;
+
 use clap::Args;
 use evergate_cluster::swarm::SwarmNode;
 use evergate_model::Name;
@@ -9,21 +11,42 @@ use super::swarm::unknown;
 use super::{Common, consent, tell};
 use crate::failure::{Usage, hinted};
 
-const ABOUT: &str = "Bind the name of a node in network.yml to a machine of the swarm
+const ABOUT: &str = "Bind names of nodes in network.yml to machines of the swarm
 
-The machine is named by the id that `evergate cluster join` reported on it. A host name proves nothing: whoever has the
+A machine is named by the id that `evergate cluster join` reported on it. A host name proves nothing: whoever has the
 join token can choose one. Once bound, a name stays with that id; another machine is refused until the first one was
 taken out with `evergate cluster leave`.";
 
+const EXAMPLE: &str = "Example:\n  evergate cluster accept node-b=7j3b0rq2mkxw node-c=ltm55nf6ea5u";
+
 /// The arguments of `evergate cluster accept`.
 #[derive(Debug, Args)]
-#[command(long_about = ABOUT, after_help = "Example:\n  evergate cluster accept node-b --id 7j3b0rq2mkxw")]
+#[command(long_about = ABOUT, after_help = EXAMPLE)]
 pub(super) struct AcceptArguments {
-    /// The node of network.yml
+    /// A node of network.yml, and the machine's id in the swarm, or how it begins; without any, those that can be
+    /// accepted are shown
+    #[arg(value_name = "NODE=ID")]
+    nodes: Vec<Binding>,
+}
+
+/// A name and the machine that is to have it.
+#[derive(Debug, Clone)]
+struct Binding {
     node: Name,
-    /// The machine's id in the swarm, or how it begins; without it, those that can be accepted are shown
-    #[arg(long, value_name = "ID")]
-    id: Option<String>,
+    id: String,
+}
+
+impl FromStr for Binding {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (node, id) = text.split_once('=').ok_or("it is not of the form NODE=ID")?;
+        let node = node.parse().map_err(|error: evergate_model::name::NameError| error.to_string())?;
+        match id.is_empty() {
+            true => Err("the id is missing".to_owned()),
+            false => Ok(Self { node, id: id.to_owned() }),
+        }
+    }
 }
 
 /// The arguments of `evergate cluster leave`.
@@ -39,24 +62,37 @@ pub(super) struct LeaveArguments {
 
 pub(super) async fn accept(arguments: &AcceptArguments, common: &Common) -> anyhow::Result<()> {
     let network = common.network()?;
-    let (name, swarm) = (&arguments.node, common.swarm(&network).await?);
-    let planned = network.nodes().get(name).ok_or_else(|| unknown(&network, name))?;
+    let swarm = common.swarm(&network).await?;
     let nodes = swarm.nodes().await?;
-    let Some(id) = &arguments.id else {
-        return Err(Usage(format!("say which machine is `{name}`: --id ID\n{}", candidates(&nodes))).into());
-    };
-    let node = by_id(&nodes, id)?;
-    let is_new = swarm.accept(name, &node.id).await?;
-    if node.address != planned.address {
-        let (seen, written) = (&node.address, &planned.address);
-        tell(&format!("warning: the swarm sees this machine at {seen}, and network.yml says {written}"));
+    if arguments.nodes.is_empty() {
+        let open: Vec<&SwarmNode> = nodes.iter().filter(|node| node.name.is_none()).collect();
+        let open: Vec<_> = open
+            .iter()
+            .map(|node| json!({ "id": node.id, "address": node.address, "host": node.host_name }))
+            .collect();
+        return common.target.done(&json!({ "open": open }), &candidates(&nodes));
     }
-    let told = json!({ "accepted": is_new, "node": name, "id": node.id, "address": node.address });
-    let text = match is_new {
-        true => format!("accepted Docker node {} at {} as node `{name}`", node.id, node.address),
-        false => format!("nothing to change: Docker node {} is node `{name}`", node.id),
-    };
-    common.target.done(&told, &text)
+    // All are looked at before one is bound.
+    let mut found = Vec::new();
+    for Binding { node: name, id } in &arguments.nodes {
+        let planned = network.nodes().get(name).ok_or_else(|| unknown(&network, name))?;
+        found.push((name, planned, by_id(&nodes, id)?));
+    }
+    let mut told = Vec::new();
+    let mut lines = Vec::new();
+    for (name, planned, node) in found {
+        let is_new = swarm.accept(name, &node.id).await?;
+        if node.address != planned.address {
+            let (seen, written) = (&node.address, &planned.address);
+            tell(&format!("warning: the swarm sees `{name}` at {seen}, and network.yml says {written}"));
+        }
+        told.push(json!({ "accepted": is_new, "node": name, "id": node.id, "address": node.address }));
+        lines.push(match is_new {
+            true => format!("accepted Docker node {} at {} as node `{name}`", node.id, node.address),
+            false => format!("nothing to change: Docker node {} is node `{name}`", node.id),
+        });
+    }
+    common.target.done(&json!({ "nodes": told }), &lines.join("\n"))
 }
 
 /// The one whose id begins so.

@@ -1,0 +1,72 @@
+//! A topology is replaced as a whole; who is in it no more is admitted no more, and nobody takes away what answers.
+
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use super::Asker;
+
+impl Asker {
+    async fn places(&self) -> Value {
+        self.good(Method::GET, "/topology", Value::Null).await
+    }
+
+    async fn admitted(&self) -> Vec<String> {
+        let mut reading = self.fixture.office.store.read().await.unwrap();
+        let admitted = evergate_store::instances::admitted(&mut reading).await.unwrap();
+        admitted.into_iter().map(|entry| entry.instance.to_string()).collect()
+    }
+}
+
+#[tokio::test]
+async fn an_instance_is_added_and_dismissed_with_the_topology() {
+    let api = Asker::new().await;
+    let mut places = api.places().await;
+    let first = places.clone();
+    assert_eq!(api.good(Method::PUT, "/topology", places.clone()).await, json!({ "changed": false }));
+
+    let instances = places["topology"]["instances"].as_array_mut().unwrap();
+    let mut new = instances.iter().find(|one| one["name"] == "policy2").unwrap().clone();
+    new["name"] = json!("policy3");
+    new["outside_address"] = json!("10.0.0.13:8301");
+    instances.push(new);
+    assert_eq!(api.good(Method::PUT, "/topology", places.clone()).await, json!({ "changed": true }));
+    assert_eq!(api.places().await, places, "it is answered as it was told");
+
+    api.good(Method::POST, "/instances/policy3/bootstrap", json!({})).await;
+    assert!(api.admitted().await.contains(&"policy3".to_owned()));
+    assert_eq!(api.good(Method::PUT, "/topology", first).await, json!({ "changed": true }));
+    assert!(!api.admitted().await.contains(&"policy3".to_owned()));
+}
+
+#[tokio::test]
+async fn a_topology_that_cannot_serve_is_refused() {
+    let api = Asker::new().await;
+    let places = api.places().await;
+    let without = |service: &str| {
+        let mut places = places.clone();
+        let instances = places["topology"]["instances"].as_array_mut().unwrap();
+        instances.retain(|one| one["service"] != service);
+        places["listeners"] = json!({});
+        places
+    };
+    for service in ["administration", "policy", "authentication", "access-point"] {
+        let (status, told) = api.refused(Method::PUT, "/topology", without(service)).await;
+        assert_eq!(status, 409);
+        assert!(told.contains(&format!("no instance of {service} is left")), "{told}");
+    }
+    let mut twice = places.clone();
+    let instances = twice["topology"]["instances"].as_array_mut().unwrap();
+    instances.push(instances[0].clone());
+    let (status, told) = api.refused(Method::PUT, "/topology", twice).await;
+    assert!(status == 409 && told.contains("each of its own name"), "{told}");
+    let mut homeless = places.clone();
+    let instances = homeless["topology"]["instances"].as_array_mut().unwrap();
+    instances.iter_mut().find(|one| one["name"] == "policy1").unwrap()["address"] = json!("policy1");
+    let (_, told) = api.refused(Method::PUT, "/topology", homeless).await;
+    assert!(told.contains("`policy1` has no address"), "{told}");
+    let mut strange = places.clone();
+    strange["listeners"]["policy9"] = json!([]);
+    let (_, told) = api.refused(Method::PUT, "/topology", strange).await;
+    assert!(told.contains("`policy9` has listeners"), "{told}");
+    assert_eq!(api.places().await, places, "nothing was changed");
+}

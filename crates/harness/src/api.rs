@@ -42,7 +42,7 @@ impl Api {
     /// # Errors
     /// When the installation does not run.
     pub fn of_node(installation: &Installation, node: Ipv4Addr, port: u16) -> Result<Self> {
-        let api = Self::at(installation, format!("https://localhost:{port}/api/v1"))?;
+        let api = Self::at(installation, format!("https://{node}:{port}/api/v1"))?;
         let way = Way { to: node, ..Way::default() };
         Ok(Self { client: api.client.by(way), ..api })
     }

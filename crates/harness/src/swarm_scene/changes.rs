@@ -54,11 +54,13 @@ impl SwarmScene {
         reports.nothing_lost()
     }
 
-    /// Changes `network.yml`, deploys, opens what is printed, waits until all is as it should be; how long it took.
+    /// Changes `network.yml`, opens what its plan prints, deploys, waits until all is as it should be; how long it took.
     async fn change(&mut self, edit: impl FnOnce(&mut NetworkFile)) -> Result<std::time::Duration> {
         let started = tokio::time::Instant::now();
         edit(&mut self.network);
         self.write()?;
+        let planned = self.cluster("node-a", &["plan"]).await?;
+        self.open_also_what_is_printed(&planned).await?;
         let deployed = self.cluster("node-a", &["deploy"]).await?;
         let changed = words(&deployed, "changed")?;
         ensure!(!changed.is_empty(), "there was something to change, and nothing was");

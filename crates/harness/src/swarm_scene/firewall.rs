@@ -26,11 +26,23 @@ pub(super) struct Opening {
 }
 
 impl SwarmScene {
-    /// Takes over the list that a deployment has printed, and lets through what it says.
-    pub(super) async fn open_what_is_printed(&mut self, deployed: &Value) -> Result<()> {
-        let openings = deployed["openings"].clone();
+    /// Takes over the list that a plan or a deployment has printed, and lets through what it says.
+    pub(super) async fn open_what_is_printed(&mut self, printed: &Value) -> Result<()> {
+        let openings = printed["openings"].clone();
         self.openings = serde_json::from_value(openings)
-            .with_context(|| format!("the list for the firewall is not as promised: {deployed}"))?;
+            .with_context(|| format!("the list for the firewall is not as promised: {printed}"))?;
+        self.guard_all().await
+    }
+
+    /// The same, and what was open stays open.
+    pub(super) async fn open_also_what_is_printed(&mut self, printed: &Value) -> Result<()> {
+        let before = self.openings.clone();
+        self.open_what_is_printed(printed).await?;
+        self.openings.extend(before);
+        self.guard_all().await
+    }
+
+    async fn guard_all(&self) -> Result<()> {
         for node in self.nodes.engines() {
             self.guard(node).await?;
         }

@@ -10,6 +10,9 @@ use serde_json::Value;
 use super::SwarmScene;
 use crate::hosts::Host;
 
+/// How many ports from its base on `evergate up` uses at most.
+const USED: u16 = 90;
+
 /// A line of the list.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct Opening {
@@ -81,13 +84,13 @@ impl SwarmScene {
     }
 }
 
-/// Leads a port of a host to its loopback interface, where alone `evergate up` listens.
-pub(super) async fn lead_to_loopback(host: &Host, port: u16) -> Result<()> {
+/// Leads the ports from a listen base on to the loopback interface of a host, where alone `evergate up` listens.
+pub(super) async fn lead_to_loopback(host: &Host, base: u16) -> Result<()> {
     host.run("sh", &["-c", "echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet"]).await?;
-    let address = host.address();
+    let (address, last) = (host.address(), base + USED);
     let rules = format!(
         "add table ip door\nadd chain ip door in {{ type nat hook prerouting priority -100; }}\n\
-         add rule ip door in ip daddr {address} tcp dport {port} dnat to 127.0.0.1:{port}\n"
+         add rule ip door in ip daddr {address} tcp dport {base}-{last} dnat to 127.0.0.1\n"
     );
     nft(host, &rules).await
 }

@@ -10,11 +10,6 @@ pub(super) const STACK: &str = "acme";
 /// The image at first.
 const IMAGE: &str = "evergate:first";
 
-/// Networks of the stack are encrypted by IPsec, which the kernel of a test machine may lack (`CONFIG_INET_ESP`): between
-/// nodes they would carry nothing. What goes over them is TLS of both sides in any case.
-const UNENCRYPTED: &str =
-    "overrides:\n  networks: { internal: { driver_opts: null }, edge: { driver_opts: null } }\n";
-
 /// What is in the file. The first choice of policy, authentication and distribution is on the worker node-b; that of
 /// administration on the manager node-a, which has one of each.
 #[derive(Debug, Clone)]
@@ -72,6 +67,6 @@ impl NetworkFile {
         if let Some(node) = self.policy2 {
             instance("policy2", "policy", node, "priority: 2");
         }
-        text + UNENCRYPTED
+        text
     }
 }

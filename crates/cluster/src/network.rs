@@ -29,6 +29,7 @@ pub struct Network {
     image: Option<String>,
     database: Database,
     distribute_keys: DistributeKeys,
+    encrypted_networks: bool,
     nodes: BTreeMap<Name, Node>,
     instances: Vec<Planned>,
     overrides: Option<Tree>,
@@ -182,6 +183,12 @@ impl Network {
     #[must_use]
     pub const fn distribute_keys(&self) -> DistributeKeys {
         self.distribute_keys
+    }
+
+    /// Whether the overlay networks of the swarm are encrypted.
+    #[must_use]
+    pub const fn encrypted_networks(&self) -> bool {
+        self.encrypted_networks
     }
 
     /// The machines.

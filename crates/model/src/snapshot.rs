@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
@@ -45,6 +46,9 @@ pub struct Head {
     /// When it was signed.
     pub made_at: Timestamp,
 }
+
+/// How far clocks of different nodes may differ: certificates hold from so long before they are made.
+pub const CLOCK_DIFFERENCE: Duration = Duration::from_secs(3600);
 
 /// An instance whose certificate peers accept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use evergate_model::snapshot::Admitted;
-use evergate_model::{Name, Service};
+use evergate_model::{Name, Service, Timestamp};
 use rustls::crypto::CryptoProvider;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::CertificateDer;
@@ -86,15 +86,32 @@ struct Inner {
 struct Trust {
     verifiers: verifier::Verifiers,
     admitted: Vec<Admitted>,
+    newer: Option<Newer>,
+}
+
+/// Administration instances that may have renewed their certificates since the list was made: for an instance that
+/// starts with a file or a snapshot of some days ago, and would else refuse the only ones who can send it a newer one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Newer {
+    administration: Vec<Name>,
+    /// Seconds since the epoch.
+    than: i64,
 }
 
 impl Trust {
-    fn admits(&self, peer: &Peer, sha256: &str) -> bool {
-        self.admitted.iter().any(|admitted| {
+    fn admits(&self, certificate: &PeerCertificate) -> bool {
+        let PeerCertificate { peer, sha256, not_before, .. } = certificate;
+        let is_listed = self.admitted.iter().any(|admitted| {
             admitted.instance == peer.instance
                 && admitted.service == peer.service
-                && admitted.certificates.iter().any(|certificate| certificate == sha256)
-        })
+                && admitted.certificates.contains(sha256)
+        });
+        is_listed
+            || self.newer.as_ref().is_some_and(|newer| {
+                peer.service == Service::Administration
+                    && newer.administration.contains(&peer.instance)
+                    && *not_before >= newer.than
+            })
     }
 }
 
@@ -113,9 +130,15 @@ impl Identity {
         let me = Peer::new(bootstrap.instance.clone(), bootstrap.service);
         let provider = provider();
         let own = Own::from_pem(&bootstrap.certificate, &bootstrap.key, &me, &provider)?;
+        let administration = bootstrap.administration.iter().map(|peer| peer.instance.clone());
         let trust = Trust {
             verifiers: verifier::Verifiers::new(roots(&bootstrap.identity_roots)?, &provider)?,
             admitted: bootstrap.first_admitted(),
+            newer: Some(Newer {
+                administration: administration.collect(),
+                // The file was made with this certificate, or later.
+                than: own.not_before.as_milliseconds() / 1000,
+            }),
         };
         Ok(Self(Arc::new(Inner {
             accept_expired: me.service == Service::Administration,
@@ -189,12 +212,22 @@ impl Identity {
     pub fn set_admitted(&self, admitted: Vec<Admitted>) {
         let writing = self.0.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.0.trust.load();
-        if old.admitted == admitted {
+        if old.admitted == admitted && old.newer.is_none() {
             return;
         }
-        self.0.trust.store(Arc::new(Trust { verifiers: old.verifiers.clone(), admitted }));
+        self.0.trust.store(Arc::new(Trust { verifiers: old.verifiers.clone(), admitted, newer: None }));
         drop(writing);
         self.0.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Believes these administration instances also by certificates that were issued since the list was made, at
+    /// `since`, until the next list says which. Only who is admitted can have such a one.
+    pub fn believe_newer(&self, administration: Vec<Name>, since: Timestamp) {
+        let _writing = self.0.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.0.trust.load();
+        let newer = Some(Newer { administration, than: since.as_milliseconds() / 1000 });
+        let (verifiers, admitted) = (old.verifiers.clone(), old.admitted.clone());
+        self.0.trust.store(Arc::new(Trust { verifiers, admitted, newer }));
     }
 
     /// Believes chains to exactly these roots (PEM) from now on.
@@ -204,8 +237,9 @@ impl Identity {
     pub fn set_roots(&self, pem: &[String]) -> Result<(), IdentityError> {
         let verifiers = verifier::Verifiers::new(roots(pem)?, &self.0.provider)?;
         let writing = self.0.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let admitted = self.0.trust.load().admitted.clone();
-        self.0.trust.store(Arc::new(Trust { verifiers, admitted }));
+        let old = self.0.trust.load();
+        let (admitted, newer) = (old.admitted.clone(), old.newer.clone());
+        self.0.trust.store(Arc::new(Trust { verifiers, admitted, newer }));
         drop(writing);
         self.0.changes.send_modify(|count| *count += 1);
         Ok(())
@@ -214,7 +248,7 @@ impl Identity {
     /// Whether the peer with this certificate is believed at present.
     #[must_use]
     pub fn admits(&self, certificate: &PeerCertificate) -> bool {
-        self.0.trust.load().admits(&certificate.peer, &certificate.sha256)
+        self.0.trust.load().admits(certificate)
     }
 
     /// Tells of every change of roots or admitted list.

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use evergate_model::snapshot::{KeyPurpose, PublicKey, Snapshot};
+use evergate_model::snapshot::{CLOCK_DIFFERENCE, KeyPurpose, PublicKey, Snapshot};
 use evergate_model::{Secret, Service};
 use evergate_process::bootstrap::AdministrationPeer;
 use evergate_process::identity::{Identity, IdentityError};
@@ -113,7 +113,11 @@ impl Feed {
                 entry.certificates.extend(missing);
             }
         }
+        let administration = admitted.iter().filter(|entry| entry.service == Service::Administration);
+        let administration = administration.map(|entry| entry.instance.clone()).collect();
         self.0.identity.set_admitted(admitted);
+        // One of them may have renewed its certificate while this instance was away.
+        self.0.identity.believe_newer(administration, snapshot.head.made_at.minus(CLOCK_DIFFERENCE));
     }
 
     fn read(&self, name: &str, apply: impl FnOnce(&[u8]) -> Result<(), FeedError>) {

@@ -37,6 +37,7 @@ pub(super) fn check(file: &NetworkFile, mut problems: Vec<Problem>) -> Result<Ne
                 image: file.image.as_ref().map(|image| image.value.clone()),
                 database: file.database.value.clone(),
                 distribute_keys: file.distribute_keys,
+                encrypted_networks: file.encrypted_networks.value,
                 nodes,
                 instances: instances::in_order(instances),
                 overrides: file.overrides.clone(),

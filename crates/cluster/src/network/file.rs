@@ -26,6 +26,10 @@ pub struct NetworkFile {
     /// How internal keys reach the instances.
     #[schemars(default)]
     pub(super) distribute_keys: DistributeKeys,
+    /// Whether the overlay networks of the swarm are encrypted (ESP); absent: they are. For machines whose kernel has no
+    /// ESP: what instances say to each other is under mutual TLS either way.
+    #[schemars(with = "Option<bool>")]
+    pub(super) encrypted_networks: Placed<bool>,
     /// What each container may use, where an instance says nothing else.
     #[schemars(default)]
     pub(super) limits: Limits,

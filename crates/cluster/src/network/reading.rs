@@ -15,8 +15,17 @@ use super::similar::nearest;
 use super::tree::{Kind, Placed, Tree};
 
 /// The keys of each mapping.
-pub(super) const FILE: [&str; 8] =
-    ["stack", "image", "database", "distribute_keys", "limits", "nodes", "instances", "overrides"];
+pub(super) const FILE: [&str; 9] = [
+    "stack",
+    "image",
+    "database",
+    "distribute_keys",
+    "encrypted_networks",
+    "limits",
+    "nodes",
+    "instances",
+    "overrides",
+];
 pub(super) const NODE: [&str; 3] = ["address", "swarm", "zone"];
 pub(super) const INSTANCE: [&str; 6] = ["service", "node", "priority", "listen", "image", "limits"];
 pub(super) const LISTEN: [&str; 3] = ["port", "all_interfaces", "proxy_protocol"];
@@ -185,6 +194,10 @@ impl Reading {
         };
         let words = "a way to hand out keys";
         let keys = fields.get("distribute_keys").and_then(|tree| self.choice(tree, words, &DISTRIBUTIONS));
+        let encrypted = fields.get("encrypted_networks").map(|tree| {
+            let value = self.truth(tree, "`encrypted_networks`").unwrap_or(true);
+            Placed { place: tree.place, value }
+        });
         let limits = fields.get("limits").map(|tree| self.limits(tree, "`limits`"));
         let nodes = self.required(&fields, "nodes").map(|tree| self.named(tree, "`nodes`", Self::node));
         let instances =
@@ -194,6 +207,7 @@ impl Reading {
             image,
             database: database?,
             distribute_keys: keys.map_or_else(DistributeKeys::default, |keys| keys.value),
+            encrypted_networks: encrypted.unwrap_or(Placed { place: Place::default(), value: true }),
             limits: limits.unwrap_or_default(),
             nodes: nodes?,
             instances: instances?,

@@ -57,10 +57,9 @@ impl<'a> Layout<'a> {
     /// The networks of the file.
     pub(super) fn networks(&self) -> Yaml {
         let overlay = || {
-            mapping([
-                entry("driver", text("overlay")),
-                entry("driver_opts", mapping([entry("encrypted", text("true"))])),
-            ])
+            let encrypted = || entry("driver_opts", mapping([entry("encrypted", text("true"))]));
+            let encrypted = self.network.encrypted_networks().then(encrypted);
+            mapping([entry("driver", text("overlay"))].into_iter().chain(encrypted))
         };
         let internal = entry(INTERNAL, overlay());
         let edge = self.has_edge.then(|| {

@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use evergate_model::Timestamp;
+use evergate_model::snapshot::CLOCK_DIFFERENCE;
 use rcgen::{CertificateParams, SerialNumber, date_time_ymd};
 
 use crate::random;
-
-/// How far clocks of different nodes may differ.
-const CLOCK_DIFFERENCE: Duration = Duration::from_secs(3600);
 
 /// When a certificate that is made now and holds so many days ends.
 pub(super) fn end(now: Timestamp, days: u64) -> Timestamp {

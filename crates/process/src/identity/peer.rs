@@ -48,6 +48,8 @@ pub struct PeerCertificate {
     pub peer: Peer,
     /// SHA-256 of its DER, hex.
     pub sha256: String,
+    /// The first second (since the epoch) at which it is valid: when it was issued.
+    pub not_before: i64,
     /// The last second (since the epoch) at which it is valid.
     pub not_after: i64,
 }
@@ -62,6 +64,7 @@ impl PeerCertificate {
         Some(Self {
             peer: Peer::from_dns_name(name)?,
             sha256: sha256(certificate),
+            not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
         })
     }

@@ -38,10 +38,13 @@ impl Ca {
     }
 
     fn issue(&self, peer: &Peer, expired: bool) -> Issued {
+        self.issue_in(peer, 2019, if expired { 2020 } else { 4096 })
+    }
+
+    fn issue_in(&self, peer: &Peer, year: i32, until: i32) -> Issued {
         let mut parameters = CertificateParams::new(vec![peer.dns_name()]).unwrap();
-        if expired {
-            parameters.not_after = rcgen::date_time_ymd(2020, 1, 1);
-        }
+        parameters.not_before = rcgen::date_time_ymd(year, 1, 1);
+        parameters.not_after = rcgen::date_time_ymd(until, 1, 1);
         let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
         let certificate = parameters.signed_by(&key, &self.0).unwrap();
         Issued {
@@ -221,6 +224,38 @@ async fn a_request_to_a_server_that_went_is_known_not_to_have_arrived() {
     assert_eq!(error.reach(), evergate_failover::Reach::NotReached, "{error:?}");
     let error = pair.connect().await.unwrap_err();
     assert!(matches!(error, LinkError::Connect { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn who_was_away_believes_administration_by_a_newer_certificate_until_it_hears_which() {
+    let pair = pair(Service::Administration, false).await;
+    let at = |year: i32| Timestamp::from_seconds(rcgen::date_time_ymd(year, 1, 1).unix_timestamp());
+    let believed = || async { pair.connect().await.is_ok() };
+    let renew = |year: i32| {
+        let renewed = pair.ca.issue_in(&pair.target.peer, year, 4096);
+        pair.server.identity.replace(&renewed.certificate, &renewed.key).unwrap();
+    };
+    renew(2021);
+    assert!(!believed().await, "it is not on the list");
+    let known = vec![pair.target.peer.instance.clone()];
+    pair.caller.identity.believe_newer(known.clone(), at(2020));
+    assert!(believed().await, "it was issued since");
+    pair.caller.identity.believe_newer(known.clone(), at(2022));
+    assert!(!believed().await, "it is older than the list, and not on it: somebody took it off");
+    pair.caller.identity.believe_newer(vec!["administration2".parse().unwrap()], at(2020));
+    assert!(!believed().await, "it is nobody whom this instance knows");
+    pair.caller.identity.believe_newer(known, at(2020));
+    pair.caller.identity.set_admitted(Vec::new());
+    assert!(!believed().await, "the next list is exact");
+}
+
+#[tokio::test]
+async fn nobody_but_administration_is_believed_by_a_newer_certificate() {
+    let pair = pair(Service::Policy, false).await;
+    let renewed = pair.ca.issue(&pair.target.peer, false);
+    pair.server.identity.replace(&renewed.certificate, &renewed.key).unwrap();
+    pair.caller.identity.believe_newer(vec![pair.target.peer.instance.clone()], Timestamp::from_seconds(0));
+    assert!(pair.connect().await.is_err());
 }
 
 #[test]

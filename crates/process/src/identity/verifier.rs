@@ -47,7 +47,7 @@ fn not_admitted() -> Error {
 fn admitted(trust: &Trust, leaf: &CertificateDer<'_>) -> Result<PeerCertificate, Error> {
     let certificate =
         PeerCertificate::read(leaf).ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
-    if trust.admits(&certificate.peer, &certificate.sha256) { Ok(certificate) } else { Err(not_admitted()) }
+    if trust.admits(&certificate) { Ok(certificate) } else { Err(not_admitted()) }
 }
 
 /// Verifies callers.

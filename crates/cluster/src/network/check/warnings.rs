@@ -15,7 +15,22 @@ pub(super) fn warnings(file: &NetworkFile, network: &Network) -> Vec<Problem> {
     neighbours(file, network, &mut warnings);
     managers(file, &mut warnings);
     database(file, network, &mut warnings);
+    encryption(file, network, &mut warnings);
     warnings
+}
+
+/// Everything that Evergate sends is under mutual TLS; what a managed database is sent is not.
+fn encryption(file: &NetworkFile, network: &Network, warnings: &mut Vec<Problem>) {
+    if network.encrypted_networks {
+        return;
+    }
+    let has_database = matches!(network.database, Database::Managed(_));
+    let message = match has_database {
+        true => "the networks are not encrypted: who listens between the machines reads what the managed database is sent",
+        false => "the networks are not encrypted: only mutual TLS protects what instances say to each other",
+    };
+    let hint = "leave `encrypted_networks` out, and let IP protocol 50 (ESP) pass between the machines";
+    warnings.push(Problem::at(file.encrypted_networks.place, message).hint(hint));
 }
 
 fn redundancy(file: &NetworkFile, network: &Network, warnings: &mut Vec<Problem>) {

@@ -20,6 +20,7 @@ fn what_is_no_word_of_the_file_is_told_with_its_place_and_what_was_meant() {
         ("an unknown service", "service: policy", "service: polcy"),
         ("an unknown role", "swarm: worker", "swarm: leader"),
         ("an unknown zone", "zone: dmz", "zone: dms"),
+        ("no truth value", "distribute_keys: manual", "encrypted_networks: perhaps"),
         ("an unknown way of keys", "distribute_keys: manual", "distribute_keys: never"),
         ("a priority that is none", "priority: 2", "priority: high"),
         ("a port that is none", "port: 443", "port: 70000"),

@@ -21,6 +21,7 @@ fn what_will_not_work_when_something_dies_is_told() {
         ("redundancy on one node", "node: node-b, priority: 2", "node: node-a, priority: 2"),
         ("an access point beside internal services", "node: edge-1", "node: node-a"),
         ("an even number of managers", "swarm: worker", "swarm: manager"),
+        ("networks that are not encrypted", "distribute_keys: manual", "encrypted_networks: false"),
         ("the database as the last single point", "url_file: secrets/database-url", "managed: node-a"),
     ];
     insta::assert_snapshot!(told(&cases, warnings));

@@ -1,12 +1,14 @@
 //! The administration API as a script uses it: a bearer token, JSON, every request sent once.
 
+use std::net::Ipv4Addr;
+
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Method, Request};
 use serde_json::Value;
 
-use crate::client::{Answer, Client};
+use crate::client::{Answer, Client, Way};
 use crate::installation::Installation;
 
 /// A way to the API with the installation's own token.
@@ -33,6 +35,16 @@ impl Api {
     pub fn of_instance(installation: &Installation, number: usize) -> Result<Self> {
         let base = installation.read()?.api.get(number).context("no such API address")?.clone();
         Self::at(installation, base)
+    }
+
+    /// By the console's port of one machine of a swarm.
+    ///
+    /// # Errors
+    /// When the installation does not run.
+    pub fn of_node(installation: &Installation, node: Ipv4Addr, port: u16) -> Result<Self> {
+        let api = Self::at(installation, format!("https://{node}:{port}/api/v1"))?;
+        let way = Way { to: node, ..Way::default() };
+        Ok(Self { client: api.client.by(way), ..api })
     }
 
     fn at(installation: &Installation, base: String) -> Result<Self> {

@@ -3,6 +3,7 @@
 
 pub mod machine;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -42,7 +43,7 @@ pub fn shown(language: &str, own: &[(&str, &str)]) -> Result<String> {
 pub struct Balancer {
     process: Child,
     directory: TempDir,
-    port: u16,
+    way: Way,
 }
 
 impl Balancer {
@@ -51,25 +52,42 @@ impl Balancer {
     /// # Errors
     /// When it is not there, or does not take its configuration.
     pub fn haproxy(access_points: [u16; 2], local_ca: &Path) -> Result<Self> {
-        let (directory, port) = (TempDir::with_prefix("evergate-haproxy-")?, ports::free()?);
-        let [first, second] = access_points.map(|port| format!("127.0.0.1:{port}"));
+        let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let [first, second] = access_points.map(at);
+        let servers = [("access-point1", first), ("access-point2", second)];
+        Self::haproxy_at(at(ports::free()?), servers, local_ca, way_from_another(0))
+    }
+
+    /// HAProxy at an address, in front of access points of these names at these addresses, reached by that way.
+    ///
+    /// # Errors
+    /// When it is not there, or does not take its configuration.
+    pub fn haproxy_at(
+        address: SocketAddr,
+        servers: [(&str, SocketAddr); 2],
+        local_ca: &Path,
+        way: Way,
+    ) -> Result<Self> {
+        let directory = TempDir::with_prefix("evergate-haproxy-")?;
+        let way = Way { port: Some(address.port()), ..way };
+        let [first, second] = servers.map(|(name, at)| format!("server {name} {at}"));
         let socket = directory.path().join("admin.sock").display().to_string();
         let text = shown(
             "haproxy",
             &[
                 ("/run/haproxy/admin.sock", &socket),
-                ("bind :443", &format!("bind 127.0.0.1:{port}")),
+                ("bind :443", &format!("bind {address}")),
                 ("portal.example.com", "portal.localhost"),
                 ("/etc/haproxy/evergate-ca.pem", &local_ca.display().to_string()),
-                ("10.0.0.11:8443", &first),
-                ("10.0.0.12:8444", &second),
+                ("server access-point2 10.0.0.12:8444", &second),
+                ("server access-point1 10.0.0.11:8443", &first),
             ],
         )?;
         let file = directory.path().join("haproxy.cfg");
         std::fs::write(&file, text)?;
         let mut command = processes::tied("haproxy".as_ref());
         command.args(["-db", "-q", "-f"]).arg(file);
-        Self::start(command, directory, port)
+        Self::start(command, directory, way)
     }
 
     /// nginx in front of access points at these ports.
@@ -90,19 +108,19 @@ impl Balancer {
         std::fs::write(&file, format!("{around}{text}"))?;
         let mut command = processes::tied("nginx".as_ref());
         command.arg("-p").arg(directory.path()).args(["-e", "error.log", "-c"]).arg(file);
-        Self::start(command, directory, port)
+        Self::start(command, directory, way_from_another(port))
     }
 
-    fn start(mut command: std::process::Command, directory: TempDir, port: u16) -> Result<Self> {
+    fn start(mut command: std::process::Command, directory: TempDir, way: Way) -> Result<Self> {
         let said = std::fs::File::create(directory.path().join("said"))?;
         let process = command.stdout(Stdio::null()).stderr(said).spawn().context("cannot start it")?;
-        Ok(Self { process, directory, port })
+        Ok(Self { process, directory, way })
     }
 
-    /// The way through it, for a client at 127.0.0.2.
+    /// The way through it; on the loopback interface for a client at 127.0.0.2.
     #[must_use]
-    pub fn way(&self) -> Way {
-        Way { port: Some(self.port), from: Some([127, 0, 0, 2].into()), ..Way::default() }
+    pub const fn way(&self) -> Way {
+        self.way
     }
 
     /// Waits until a client gets through it to an access point that is ready.
@@ -140,11 +158,24 @@ impl Balancer {
     /// # Errors
     /// When it does not.
     pub async fn takes(&self, server: &str, state: &str) -> Result<()> {
-        until(&format!("HAProxy takes {server} to be {state}"), Duration::from_secs(15), async || {
+        self.takes_within(server, state, Duration::from_secs(15)).await
+    }
+
+    /// The same, so long at most.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn takes_within(&self, server: &str, state: &str, limit: Duration) -> Result<()> {
+        until(&format!("HAProxy takes {server} to be {state}"), limit, async || {
             (self.state(server).await.ok()? == state).then_some(())
         })
         .await
     }
+}
+
+/// To a port of the loopback interface, from an address of it that nobody else uses.
+fn way_from_another(port: u16) -> Way {
+    Way { port: Some(port), from: Some([127, 0, 0, 2].into()), ..Way::default() }
 }
 
 impl Drop for Balancer {

@@ -44,7 +44,7 @@ impl Database {
         initdb.args(["--no-sync", "--username=evergate", "--auth=scram-sha-256", "--locale=C.UTF-8"]);
         let output = initdb.stderr(Stdio::piped()).output().context("cannot start `initdb`")?;
         ensure!(output.status.success(), "`initdb`: {}", String::from_utf8_lossy(&output.stderr));
-        let access = "host all all 10.77.0.0/24 scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n";
+        let access = "host all all 10.77.0.0/16 scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n";
         std::fs::write(data.join("pg_hba.conf"), access)?;
         let port = ports::free()?;
         let mut server = as_nobody(&programs.join("postgres"));

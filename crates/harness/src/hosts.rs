@@ -18,7 +18,7 @@ mod namespaces;
 mod slot;
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -218,6 +218,28 @@ impl Host {
         let mut command = Command::from(self.running()?.enter());
         command.arg("--").arg(program).stdin(Stdio::null()).kill_on_drop(true);
         Ok(command)
+    }
+
+    /// The words before a program that start it there, as [`Host::command`] does, until the host goes off.
+    ///
+    /// # Errors
+    /// When it is not up.
+    pub fn launcher(&self) -> Result<Vec<OsString>> {
+        let command = self.running()?.enter();
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        Ok(words.map(OsStr::to_owned).chain(["--".into()]).collect())
+    }
+
+    /// The processes in the containers of its engine, by their ids here.
+    #[must_use]
+    pub fn in_containers(&self) -> Vec<u32> {
+        let group = engine::control_group(&self.network.slot, &self.name);
+        let is_in = |pid: &u32| {
+            let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+            groups.lines().any(|line| line.contains(&format!("{group}/")))
+        };
+        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_in).collect()
     }
 
     /// Runs a program on it to its end, and gives what it printed.

@@ -1,9 +1,10 @@
 //! One installation of ten processes in a directory of its own, begun by `evergate up` and always ended.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use crate::client::{Client, Way};
+use crate::hosts::Host;
 use crate::machines::{HUB, Machine};
 use crate::until::until;
 use crate::{ports, processes};
@@ -74,7 +76,12 @@ pub struct Installation {
     arguments: Vec<String>,
     /// The machine that it runs on, if that is another than the test's, and by which it is entered.
     machine: Option<Arc<Machine>>,
+    /// The words before a program that start it where the installation is, if that is a host with an engine.
+    launcher: Vec<OsString>,
     door: Ipv4Addr,
+    neighbour: Ipv4Addr,
+    /// What `up.json` would say, if the installation is on a swarm and has none.
+    moved: Option<Up>,
     supervisor: Option<Child>,
     is_at_peace: bool,
     /// From the start of `evergate up` to `up.json`.
@@ -111,7 +118,10 @@ impl Installation {
             base: ports::listen_base()?,
             arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
             machine: None,
+            launcher: Vec::new(),
             door: Ipv4Addr::LOCALHOST,
+            neighbour: Ipv4Addr::LOCALHOST,
+            moved: None,
             supervisor: None,
             is_at_peace: true,
             took: Duration::ZERO,
@@ -126,8 +136,45 @@ impl Installation {
         let mut installation = Self::prepare(arguments)?;
         installation.machine = Some(Arc::clone(machine));
         installation.door = machine.address();
+        installation.neighbour = HUB;
         installation.base = port;
         Ok(installation)
+    }
+
+    /// The same on one machine that is a host: `base` is the listen base, `neighbour` the test's own address as it is
+    /// seen there. It listens on the loopback interface of that host; see [`crate::swarm_scene`].
+    ///
+    /// # Errors
+    /// When the host is not up, or the program is not built.
+    pub fn at(host: &Host, base: u16, neighbour: Ipv4Addr, arguments: &[&str]) -> Result<Self> {
+        let mut installation = Self::prepare(arguments)?;
+        installation.launcher = host.launcher()?;
+        installation.door = host.address();
+        installation.neighbour = neighbour;
+        installation.base = base;
+        Ok(installation)
+    }
+
+    /// It is on a swarm from now on, entered at `door`; commands are run where the test is.
+    pub fn moved(&mut self, up: Up, door: Ipv4Addr) {
+        self.moved = Some(up);
+        self.launcher.clear();
+        self.door = door;
+        self.is_at_peace = true;
+    }
+
+    /// Waits until `evergate up` has ended without being asked by the test.
+    ///
+    /// # Errors
+    /// When it does not, or does not run.
+    pub async fn ended(&mut self) -> Result<ExitStatus> {
+        let child = self.supervisor.as_mut().context("it does not run")?;
+        let ended = until("`evergate up` has ended by itself", Duration::from_secs(20), async || {
+            child.try_wait().ok().flatten()
+        });
+        let status = ended.await?;
+        self.supervisor = None;
+        Ok(status)
     }
 
     /// By which machine it is entered.
@@ -144,14 +191,19 @@ impl Installation {
     /// Where an application on the test's own machine is reached from it.
     #[must_use]
     pub const fn neighbour(&self) -> Ipv4Addr {
-        if self.machine.is_some() { HUB } else { Ipv4Addr::LOCALHOST }
+        self.neighbour
     }
 
-    /// A program, on the machine where the installation is.
+    /// The program, on the machine where the installation is.
     fn program(&self) -> Command {
-        match &self.machine {
-            Some(machine) => machine.command(&self.program),
-            None => processes::tied(&self.program),
+        match (&self.machine, &self.launcher[..]) {
+            (Some(machine), _) => machine.command(&self.program),
+            (None, [first, others @ ..]) => {
+                let mut command = Command::new(first);
+                command.args(others).arg(&self.program).stdin(Stdio::null());
+                command
+            }
+            (None, []) => processes::tied(&self.program),
         }
     }
 
@@ -186,7 +238,9 @@ impl Installation {
                 return Some(Err(status));
             }
             let is_new = std::fs::read(self.data().join("up.json")).ok() != old;
-            let is_ours = is_new && self.read().is_ok_and(|up| up.supervisor == pid);
+            // A host counts its processes by itself.
+            let is_it = |up: &Up| up.supervisor == pid || !self.launcher.is_empty();
+            let is_ours = is_new && self.read().is_ok_and(|up| is_it(&up));
             is_ours.then_some(Ok(()))
         })
         .await;
@@ -220,9 +274,9 @@ impl Installation {
     /// # Errors
     /// When it is not built.
     pub fn command(&self, arguments: &[&str]) -> Result<Command> {
-        let mut command = match &self.machine {
-            Some(_) => self.program(),
-            None => Command::new(&self.program),
+        let mut command = match (&self.machine, &self.launcher[..]) {
+            (None, []) => Command::new(&self.program),
+            _ => self.program(),
         };
         command.args(arguments).arg("--data").arg(self.data()).env("HOME", self.directory.path());
         Ok(command)
@@ -282,6 +336,9 @@ impl Installation {
     /// # Errors
     /// When it is not there.
     pub fn read(&self) -> Result<Up> {
+        if let Some(up) = &self.moved {
+            return Ok(up.clone());
+        }
         let text = std::fs::read_to_string(self.data().join("up.json")).context("there is no up.json")?;
         serde_json::from_str(&text).with_context(|| format!("up.json is not as promised: {text}"))
     }

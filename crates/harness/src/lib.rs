@@ -27,6 +27,7 @@ pub mod scene;
 pub mod serving;
 pub mod sign_in;
 pub mod sockets;
+pub mod swarm_scene;
 pub mod trust;
 pub mod until;
 pub mod users;

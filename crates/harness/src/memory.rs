@@ -82,7 +82,18 @@ fn present(pages: &File, start: u64, end: u64) -> Result<Vec<(u64, usize)>> {
     Ok(runs)
 }
 
-/// The names of the secrets that stand in the files below a directory.
+/// The names of the secrets that stand in a process's environment, as it was when it was started.
+///
+/// # Errors
+/// When the process is gone, or this one may not look.
+pub fn found_in_environment(pid: u32, secrets: &[Secret]) -> Result<BTreeSet<String>> {
+    let bytes = std::fs::read(format!("/proc/{pid}/environ")).context("not allowed to read it")?;
+    let mut found = BTreeSet::new();
+    Search::new(secrets).run(&bytes, &mut found);
+    Ok(found)
+}
+
+/// The names of the secrets that stand in the regular files below a directory; links are not followed.
 ///
 /// # Errors
 /// When a file cannot be read.
@@ -95,7 +106,7 @@ pub fn found_in_files(directory: &Path, secrets: &[Secret]) -> Result<BTreeSet<S
             let entry = entry?;
             if entry.file_type()?.is_dir() {
                 left.push(entry.path());
-            } else {
+            } else if entry.file_type()?.is_file() {
                 search.run(&std::fs::read(entry.path())?, &mut found);
             }
         }

@@ -26,13 +26,18 @@ pub(super) fn possible() -> Result<()> {
 
 /// What runs it: it finds its old images, containers and swarm, and a fresh `/run`. Its shell reaps what is orphaned.
 pub(super) fn script(slot: &Slot, host: &str) -> String {
-    let group = format!("/{}/{host}", name(slot.number()));
+    let group = control_group(slot, host);
     format!(
         "echo '{{}}' > /run/engine.json\n\
          dockerd --data-root \"$2/docker\" --exec-root /run/docker --pidfile /run/docker.pid \
          --host \"unix://$2/docker.sock\" --config-file /run/engine.json --exec-opt native.cgroupdriver=cgroupfs \
          --cgroup-parent {group} & wait $!\n"
     )
+}
+
+/// Below which its containers are.
+pub(super) fn control_group(slot: &Slot, host: &str) -> String {
+    format!("/{}/{host}", name(slot.number()))
 }
 
 /// Waits until the engine answers.

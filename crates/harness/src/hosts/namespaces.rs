@@ -127,7 +127,7 @@ impl Namespaces {
     pub(super) fn enter(&self) -> Command {
         let mut command = Command::new("nsenter");
         let target = self.first.unwrap_or_default().to_string();
-        command.args(["--target", &target, "--mount", "--uts", "--ipc", "--net", "--pid", "--wd=/"]);
+        command.args(["--target", &target, "--mount", "--uts", "--ipc", "--net", "--pid", "--wdns=/"]);
         command
     }
 }

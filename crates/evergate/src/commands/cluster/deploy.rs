@@ -50,8 +50,9 @@ pub(super) async fn plan(common: &Common) -> anyhow::Result<()> {
         true => !office(common)?.knows(&network).await?,
         false => false,
     };
-    let told = as_json(&rollout.plan, differs);
-    common.target.show(&told, |_| for_people(&rollout.plan, differs))
+    let openings = openings(&network);
+    let told = as_json(&rollout.plan, differs, &openings);
+    common.target.show(&told, |_| for_people(&rollout.plan, differs, &openings))
 }
 
 pub(super) async fn deploy(arguments: &DeployArguments, common: &Common) -> anyhow::Result<()> {
@@ -71,16 +72,15 @@ pub(super) async fn deploy(arguments: &DeployArguments, common: &Common) -> anyh
     for line in interruptions(&rollout.plan) {
         tell(&line);
     }
+    // Beforehand: what an access point in the dmz does not reach never becomes ready to all its callers.
+    let openings = openings(&network);
+    firewall(&openings).iter().for_each(|line| tell(line));
     let was_running = rollout.is_running();
     match was_running {
         true => change(arguments, common, &network, &swarm, &rollout).await?,
         false => found(arguments, common, &network, &swarm, &rollout).await?,
     }
     let is_told = finish(common, &network, &rollout).await?;
-    let openings = openings(&network);
-    for Opening { from, address, port, instance, .. } in &openings {
-        tell(&format!("the firewall must let node `{from}` reach {address}:{port} ({instance})"));
-    }
     let openings: Vec<Value> = openings.iter().map(opening).collect();
     let told = json!({ "changed": steps(&rollout.plan), "topology_changed": is_told, "openings": openings });
     common.target.done(&told, &summary(rollout.plan.steps.len(), is_told))
@@ -146,6 +146,14 @@ pub(super) async fn finish(common: &Common, network: &Network, rollout: &Rollout
     office.tell(network).await
 }
 
+/// What a person opens in the firewall before the dmz.
+fn firewall(openings: &[Opening]) -> Vec<String> {
+    let line = |Opening { from, address, port, instance, .. }: &Opening| {
+        format!("the firewall must let node `{from}` reach {address}:{port} ({instance})")
+    };
+    openings.iter().map(line).collect()
+}
+
 fn opening(opening: &Opening) -> Value {
     let Opening { from, to, address, port, instance } = opening;
     json!({ "from": from, "to": to, "address": address, "port": port, "instance": instance })
@@ -164,13 +172,15 @@ pub(super) fn steps(plan: &Plan) -> Vec<String> {
     plan.steps.iter().map(ToString::to_string).collect()
 }
 
-fn as_json(plan: &Plan, differs: bool) -> Value {
+fn as_json(plan: &Plan, differs: bool, openings: &[Opening]) -> Value {
     let interrupted: Vec<&str> = plan.interrupted.iter().map(|service| service.as_str()).collect();
+    let openings: Vec<Value> = openings.iter().map(opening).collect();
     json!({
         "steps": steps(plan),
         "topology_differs": differs,
         "interrupted": interrupted,
         "interrupts_database": plan.interrupts_database,
+        "openings": openings,
     })
 }
 
@@ -185,10 +195,10 @@ fn interruptions(plan: &Plan) -> Vec<String> {
     lines
 }
 
-fn for_people(plan: &Plan, differs: bool) -> String {
+fn for_people(plan: &Plan, differs: bool, openings: &[Opening]) -> String {
     if plan.is_empty() && !differs {
         return "nothing to change: the swarm is what network.yml says".to_owned();
     }
     let told = differs.then(|| "tell administration where everything is".to_owned());
-    [steps(plan), told.into_iter().collect(), interruptions(plan)].concat().join("\n")
+    [steps(plan), told.into_iter().collect(), interruptions(plan), firewall(openings)].concat().join("\n")
 }

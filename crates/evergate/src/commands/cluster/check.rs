@@ -13,6 +13,7 @@ use evergate_cluster::checks::membership::Membership;
 use evergate_cluster::checks::quorum::Quorum;
 use evergate_cluster::checks::{Line, Outcome, clock, file, machine, ports, probe};
 use evergate_cluster::network::{Network, Zone};
+use evergate_cluster::plan::State;
 use evergate_cluster::render::{Rendered, render};
 use evergate_model::{Host, Name, Service};
 use serde_json::{Value, json};
@@ -95,7 +96,9 @@ async fn all(arguments: &CheckArguments, common: &Common) -> anyhow::Result<(Opt
         machine::place(&network, &here::machine(&network, arguments, accepted.as_deref()).await);
     lines.push(line);
     let mut here = Here {
-        services: render(&network, &inputs::inputs(&network)).map(|file| file.services).unwrap_or_default(),
+        services: render(&network, &inputs::inputs(&network, &State::default()))
+            .map(|file| file.services)
+            .unwrap_or_default(),
         network: &network,
         common,
         own,

@@ -17,7 +17,7 @@ use evergate_cluster::swarm::SwarmError;
 use evergate_model::Name;
 use tokio::process::Command;
 
-use super::super::{Common, inputs};
+use super::super::{Common, images as made};
 use super::{CheckArguments, Here};
 
 /// How long the `docker` command may take to say its version.
@@ -88,7 +88,7 @@ impl Here<'_> {
             lines.push(docker_command().await);
         }
         if let Some(own) = &self.own {
-            let made = inputs::inputs(self.network).image;
+            let made = made::own_reference();
             let made = BTreeSet::from([access_point_image(&made), made]);
             lines.extend(images::lines(&images::wanted(&self.services, own), &found.images, &made));
         }

@@ -111,9 +111,7 @@ mod tests {
         let codes = [nix::libc::EPERM, nix::libc::EACCES];
         assert!(codes.into_iter().all(|code| of(code) == Seen::Forbidden));
         assert_eq!(of(nix::libc::ETIMEDOUT), Seen::Silence);
-        assert!(
-            matches!(of(nix::libc::EHOSTUNREACH), Seen::Unreachable(text) if text == "No route to host")
-        );
+        assert!(matches!(of(nix::libc::EHOSTUNREACH), Seen::Unreachable(text) if text == "No route to host"));
         assert!(matches!(of(nix::libc::ENETUNREACH), Seen::Unreachable(_)));
     }
 }

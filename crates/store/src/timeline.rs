@@ -62,6 +62,19 @@ impl Memory {
         Ok(Self(Arc::new(Inner { file: Some(file), state, raised: Notify::new() })))
     }
 
+    /// What the instances of an installation's directory remember, not kept: for who opens their database
+    /// beside them.
+    ///
+    /// # Errors
+    /// When one of their files cannot be read.
+    pub fn of_instances(directory: &Path) -> Result<Self, MemoryError> {
+        let memory = Self::default();
+        for (_, seen) in instances(directory)? {
+            memory.believe(seen);
+        }
+        Ok(memory)
+    }
+
     /// The highest timeline of the database in use, or of the one that was in use last.
     #[must_use]
     pub fn remembered(&self) -> Option<DatabaseTimeline> {
@@ -146,6 +159,29 @@ impl Memory {
     }
 }
 
+/// What each instance of an installation's directory remembers, and in which file.
+///
+/// # Errors
+/// When one of them cannot be read.
+pub fn instances(directory: &Path) -> Result<Vec<(PathBuf, DatabaseTimeline)>, MemoryError> {
+    let directory = directory.join("instances");
+    let cannot = |file: &Path| {
+        let file = file.to_owned();
+        |source| MemoryError { file, source }
+    };
+    let entries = match std::fs::read_dir(&directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(cannot(&directory))?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let file = entry.map_err(cannot(&directory))?.path().join(FILE);
+        found.extend(read(&file).map_err(cannot(&file))?.map(|seen| (file, seen)));
+    }
+    found.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(found)
+}
+
 /// What a file of that name says; `None` where there is none.
 ///
 /// # Errors
@@ -222,6 +258,23 @@ mod tests {
             let error = Memory::in_directory(directory.path()).unwrap_err();
             assert!(error.to_string().contains("database-timeline.json`\nhint: "), "{error}");
         }
+    }
+
+    #[test]
+    fn who_opens_the_database_beside_the_instances_goes_by_the_highest_of_theirs() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(Memory::of_instances(directory.path()).unwrap().highest(1), 0);
+        for (instance, timeline) in [("administration1", 2), ("distribution1", 3), ("policy1", 1)] {
+            let own = directory.path().join("instances").join(instance);
+            std::fs::create_dir_all(&own).unwrap();
+            Memory::in_directory(&own).unwrap().note(seen(1, timeline));
+        }
+        std::fs::create_dir(directory.path().join("instances/access-point1")).unwrap();
+        assert_eq!(Memory::of_instances(directory.path()).unwrap().highest(1), 3);
+        let files = instances(directory.path()).unwrap();
+        assert_eq!(files.iter().map(|(_, seen)| seen.timeline).collect::<Vec<_>>(), [2, 3, 1]);
+        std::fs::write(directory.path().join("instances/policy1").join(FILE), "no").unwrap();
+        assert!(Memory::of_instances(directory.path()).is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use evergate_administration::setup::database_url;
 use evergate_store::servers::{self, Privacy, Servers};
-use evergate_store::{Settings, Store, audit, integrity};
+use evergate_store::{Memory, Settings, Store, audit, integrity};
 use serde_json::{Value, json};
 
 use crate::failure::hinted;
@@ -74,7 +74,7 @@ async fn open(directory: &Path, remembered: &[Remembered]) -> anyhow::Result<Sto
         let text = format!("there is no database in `{}`", directory.display());
         return Err(hinted(text, "is it another directory? say --data DIR"));
     }
-    let settings = Settings { memory: remembered::together(remembered), ..Settings::default() };
+    let settings = Settings { memory: Memory::of_instances(directory)?, ..Settings::default() };
     let opened = Store::open(url.expose(), settings).await;
     opened.with_context(|| {
         let kept =

@@ -4,9 +4,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use evergate_model::DatabaseTimeline;
-use evergate_store::{Memory, timeline};
+use evergate_store::timeline::{self, MemoryError};
 
 /// What one instance remembers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,28 +22,9 @@ impl fmt::Display for Remembered {
 }
 
 /// What the instances of this directory remember, by name.
-pub(super) fn read(directory: &Path) -> anyhow::Result<Vec<Remembered>> {
-    let instances = match std::fs::read_dir(directory.join("instances")) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        found => found.context("cannot look for the instances")?,
-    };
-    let mut all = Vec::new();
-    for instance in instances {
-        let file = instance.context("cannot look for the instances")?.path().join(timeline::FILE);
-        let seen = timeline::read(&file).with_context(|| format!("cannot read `{}`", file.display()))?;
-        all.extend(seen.map(|seen| Remembered { seen, file }));
-    }
-    all.sort_by(|one, other| one.file.cmp(&other.file));
-    Ok(all)
-}
-
-/// All of it as one memory, which is not kept.
-pub(super) fn together(remembered: &[Remembered]) -> Memory {
-    let memory = Memory::default();
-    for one in remembered {
-        memory.believe(one.seen);
-    }
-    memory
+pub(super) fn read(directory: &Path) -> Result<Vec<Remembered>, MemoryError> {
+    let found = timeline::instances(directory)?;
+    Ok(found.into_iter().map(|(file, seen)| Remembered { seen, file }).collect())
 }
 
 /// Where it stands, behind a message.

@@ -12,7 +12,7 @@ use evergate_store::{Actor, effects, installation};
 use evergate_wire::proto::administration_server::Administration;
 use evergate_wire::proto::{
     FetchKeysReply, FetchKeysRequest, FollowSnapshotsRequest, RenewCertificateReply, RenewCertificateRequest,
-    ReportStatusReply, ReportStatusRequest, SnapshotMessage, Wish,
+    ReportStatusReply, ReportStatusRequest, SeenTimeline, SnapshotMessage, Wish,
 };
 use evergate_wire::report::InstanceReport;
 use tokio_stream::Stream;
@@ -74,13 +74,26 @@ impl Administration for Grpc {
             return Err(Status::permission_denied("an instance reports on itself only"));
         }
         let wish = wish_for(&self.0, &report);
+        let database = self.compare_timelines(&peer, &report);
         self.0.statuses.put(report, self.0.now());
         let applied = self.0.statuses.applied_by_all();
-        Ok(Response::new(ReportStatusReply { wish: wish.into(), applied }))
+        Ok(Response::new(ReportStatusReply { wish: wish.into(), applied, database }))
     }
 }
 
 impl Grpc {
+    /// Takes in which timeline of the database an instance has seen; the highest that is known. Access
+    /// points have no database: they say nothing of it, and hear nothing.
+    fn compare_timelines(&self, peer: &Peer, report: &InstanceReport) -> Option<SeenTimeline> {
+        if peer.service == Service::AccessPoint {
+            return None;
+        }
+        if let Some(seen) = report.database {
+            self.0.store.believe_timeline(seen);
+        }
+        self.0.store.timeline().map(SeenTimeline::from)
+    }
+
     async fn keys(&self, service: Service) -> Result<Vec<u8>, Failure> {
         let mut reading = self.0.store.read().await?;
         let json = bundles::load_json(&mut reading, &self.0.vault, service).await?;

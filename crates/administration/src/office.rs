@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use evergate_model::{Name, Timestamp};
 use evergate_process::Instance;
-use evergate_store::{Settings, Store};
+use evergate_store::{Memory, Settings, Store};
 use evergate_wire::joined::Joined;
 use tokio::sync::watch;
 
@@ -45,7 +45,9 @@ impl Office {
         let url = bootstrap.database.as_deref().context("the bootstrap file names no database")?;
         let key = bootstrap.wrapping_key.as_ref().context("the bootstrap file has no wrapping key")?;
         let vault = Vault::from_hex(key).context("the bootstrap file's wrapping key cannot be used")?;
-        let store = Store::open(url, Settings::default()).await.context("cannot open the database")?;
+        let memory = Memory::in_directory(&instance.data)?;
+        let settings = Settings { memory, ..Settings::default() };
+        let store = Store::open(url, settings).await.context("cannot open the database")?;
         store.migrate().await.context("the database cannot be brought up to date")?;
         let joined = evergate_wire::joined::join(instance)?;
         let first = Heads::read(&store).await.context("cannot read the database")?;

@@ -154,6 +154,7 @@ mod tests {
             state: InstanceState::Ready,
             reasons: Vec::new(),
             links: Vec::new(),
+            database: None,
             at: NOW,
         }
     }

@@ -21,7 +21,7 @@ use evergate_model::configuration::Resource;
 use evergate_model::{Host, Instance, Name, Secret, Timestamp, Topology};
 use evergate_process::Clock;
 use evergate_process::bootstrap::ListenerSource;
-use evergate_store::{Settings, Store, StoreError, configurations, installation};
+use evergate_store::{Memory, Settings, Store, StoreError, configurations, installation};
 use tokio::time::Instant;
 
 use crate::vault::Vault;
@@ -133,7 +133,8 @@ pub async fn latest_snapshot(directory: &Path, audience: evergate_model::Service
 /// When the directory cannot be written or is full, the database is another program's, or a wanted
 /// resource does not hold together with the configuration; nothing is damaged then.
 pub async fn set_up(wanted: &SetUp, clock: &Clock) -> anyhow::Result<Installation> {
-    let settings = Settings { create: true, ..Settings::default() };
+    let memory = Memory::of_instances(&wanted.directory)?;
+    let settings = Settings { create: true, memory, ..Settings::default() };
     let store = open_patiently(wanted.database.expose(), settings).await.with_context(|| {
         format!("cannot open the database of the installation in `{}`", wanted.directory.display())
     })?;

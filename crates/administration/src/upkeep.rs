@@ -61,6 +61,7 @@ async fn report(office: Office) {
             evergate_wire::joined::describe(&office.instance, &office.joined.feed, links, office.since);
         let generation = office.heads.borrow().generations.get(&Service::Administration).copied();
         report.key_generation = generation.unwrap_or(0);
+        report.database = office.store.timeline();
         let wish = grpc::wish_for(&office, &report);
         office.statuses.put(report, office.now());
         if let Err(error) = office.statuses.write(&office.store).await {

@@ -8,7 +8,7 @@ use evergate_keys::KeyBundle;
 use evergate_model::snapshot::Snapshot;
 use evergate_process::shedding::{Limits, SheddingLayer};
 use evergate_process::{Instance, internal_listener};
-use evergate_store::Store;
+use evergate_store::{Memory, Store};
 use evergate_wire::authorization::GateLayer;
 use evergate_wire::feed::KeyFile;
 use evergate_wire::joined;
@@ -34,8 +34,12 @@ const PAGES: Limits =
 pub async fn serve(instance: Instance) -> anyhow::Result<()> {
     let joined = joined::join(&instance)?;
     let url = instance.bootstrap.database.as_deref().context("the bootstrap file names no database")?;
-    let store =
-        Store::open(url, evergate_store::Settings::default()).await.context("cannot open the database")?;
+    let memory = Memory::in_directory(&instance.data)?;
+    if Store::has_timelines(url) {
+        joined.timelines.share(memory.reader(), memory.believer()).await;
+    }
+    let settings = evergate_store::Settings { memory, ..Default::default() };
+    let store = Store::open(url, settings).await.context("cannot open the database")?;
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let site = Site {
         store: store.clone(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use evergate_process::shedding::{Limits, SheddingLayer};
 use evergate_process::{Instance, internal_listener};
-use evergate_store::{Settings, Store, StoreError, enrolments, outbox};
+use evergate_store::{Memory, Settings, Store, StoreError, enrolments, outbox};
 use evergate_wire::authorization::GateLayer;
 use evergate_wire::joined;
 use evergate_wire::proto::distribution_server::DistributionServer;
@@ -36,8 +36,12 @@ pub async fn serve(instance: Instance) -> anyhow::Result<()> {
     let joined = joined::join(&instance).context("cannot join the installation")?;
     let url = instance.bootstrap.database.clone().context("the bootstrap file names no database")?;
     let lifecycle = instance.lifecycle.clone();
+    let memory = Memory::in_directory(&instance.data)?;
+    if Store::has_timelines(&url) {
+        joined.timelines.share(memory.reader(), memory.believer()).await;
+    }
     let store = tokio::select! {
-        store = open(&url, &instance) => store,
+        store = open(&url, &instance, &memory) => store,
         () = lifecycle.stopping() => return Ok(()),
     };
     let current = tokio::select! {
@@ -75,9 +79,9 @@ pub async fn serve(instance: Instance) -> anyhow::Result<()> {
 }
 
 /// The database, however long it takes to open.
-async fn open(url: &str, instance: &Instance) -> Store {
+async fn open(url: &str, instance: &Instance, memory: &Memory) -> Store {
     loop {
-        let settings = Settings { busy_timeout: BUSY, ..Settings::default() };
+        let settings = Settings { busy_timeout: BUSY, memory: memory.clone(), ..Settings::default() };
         match Store::open(url, settings).await {
             Ok(store) => {
                 instance.readiness.clear("database");

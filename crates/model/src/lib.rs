@@ -8,6 +8,7 @@
 //! [`request::RequestFacts`] and [`verdict::Verdict`] (what the services say to each other).
 
 pub mod configuration;
+pub mod database_timeline;
 pub mod factor;
 pub mod host;
 pub mod id;
@@ -25,6 +26,7 @@ pub mod topology;
 pub mod verdict;
 
 pub use configuration::Configuration;
+pub use database_timeline::DatabaseTimeline;
 pub use factor::Factor;
 pub use host::Host;
 pub use id::Id;

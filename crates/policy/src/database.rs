@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use evergate_model::Timestamp;
 use evergate_process::{Clock, Readiness};
-use evergate_store::{Settings, Store, StoreError};
+use evergate_store::{Memory, Settings, Store, StoreError};
 use tokio::time::Instant;
 
 use crate::PolicyError;
@@ -43,15 +43,18 @@ pub(crate) struct Database {
     /// Milliseconds after `opened_at` until which decisions do not ask it.
     paused_until: std::sync::atomic::AtomicU64,
     clock: Clock,
+    /// Which timeline was seen.
+    memory: Memory,
     /// When it answered last, or the process began; milliseconds.
     answered_at: AtomicI64,
 }
 
 impl Database {
-    pub(crate) fn new(readiness: Readiness, clock: Clock) -> Self {
+    pub(crate) fn new(readiness: Readiness, clock: Clock, memory: Memory) -> Self {
         let answered_at = AtomicI64::new(clock.now().as_milliseconds());
         Self {
             clock,
+            memory,
             answered_at,
             store: ArcSwapOption::empty(),
             readiness,
@@ -63,7 +66,8 @@ impl Database {
 
     /// Opens it once; whether that went well.
     pub(crate) async fn open(&self, url: &str) -> bool {
-        let settings = Settings { readers: 4, busy_timeout: BUSY, create: false };
+        let settings =
+            Settings { readers: 4, busy_timeout: BUSY, create: false, memory: self.memory.clone() };
         match Store::open(url, settings).await {
             Ok(store) => {
                 self.store.store(Some(Arc::new(store)));

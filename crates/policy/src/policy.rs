@@ -10,6 +10,7 @@ use evergate_model::factor::ProvenFactor;
 use evergate_model::snapshot::Snapshot;
 use evergate_model::{Host, SessionFacts, Timestamp};
 use evergate_process::{Clock, Lifecycle, Readiness};
+use evergate_store::Memory;
 use evergate_store::sessions::{self, Session};
 use evergate_tokens::Claims;
 
@@ -49,11 +50,18 @@ pub enum ApplyError {
 }
 
 impl Policy {
-    /// An instance that knows nothing yet but the revocations kept in `directory`.
+    /// An instance that knows nothing yet but the revocations kept in `directory`, and the timeline of the
+    /// database in `memory`.
     #[must_use]
-    pub fn new(clock: Clock, lifecycle: Lifecycle, readiness: Readiness, directory: &Path) -> Self {
+    pub fn new(
+        clock: Clock,
+        lifecycle: Lifecycle,
+        readiness: Readiness,
+        directory: &Path,
+        memory: Memory,
+    ) -> Self {
         Self(Arc::new(Inner {
-            database: Database::new(readiness, clock.clone()),
+            database: Database::new(readiness, clock.clone(), memory),
             clock,
             lifecycle,
             log: Log::open(Some(directory)),

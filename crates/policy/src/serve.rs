@@ -8,7 +8,7 @@ use evergate_keys::KeyBundle;
 use evergate_model::snapshot::Snapshot;
 use evergate_process::shedding::{Limits, SheddingLayer};
 use evergate_process::{Instance, Readiness, internal_listener};
-use evergate_store::{Changes, StoreError, sessions};
+use evergate_store::{Changes, Memory, Store, StoreError, sessions};
 use evergate_wire::authorization::GateLayer;
 use evergate_wire::feed::KeyFile;
 use evergate_wire::joined;
@@ -40,7 +40,11 @@ pub async fn serve(instance: Instance) -> anyhow::Result<()> {
     let url = instance.bootstrap.database.clone().context("the bootstrap file has no `database`")?;
     let joined = joined::join(&instance)?;
     let (clock, lifecycle) = (instance.clock.clone(), instance.lifecycle.clone());
-    let policy = Policy::new(clock, lifecycle, instance.readiness.clone(), &instance.data);
+    let memory = Memory::in_directory(&instance.data)?;
+    if Store::has_timelines(&url) {
+        joined.timelines.share(memory.reader(), memory.believer()).await;
+    }
+    let policy = Policy::new(clock, lifecycle, instance.readiness.clone(), &instance.data, memory);
     policy.start(&url).await;
     let sources = Sources { snapshots: joined.feed.snapshots(), keys: joined.feed.keys() };
     let sources = tokio::select! {

@@ -56,6 +56,7 @@ pub mod servers;
 pub mod sessions;
 pub mod snapshots;
 mod sqlite;
+pub mod timeline;
 pub mod users;
 
 pub use actor::Actor;
@@ -64,3 +65,4 @@ pub use connection::Connection;
 pub use error::StoreError;
 pub use open::{Reading, Settings, Store, Tx};
 pub use postgres::{AddressError, Problem, Trouble};
+pub use timeline::Memory;

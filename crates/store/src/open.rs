@@ -4,9 +4,12 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
+use evergate_model::DatabaseTimeline;
+
 use crate::connection::{Connection, Inner};
 use crate::postgres::{self, Postgres};
 use crate::sqlite::File;
+use crate::timeline::Memory;
 use crate::{Changes, StoreError, migrations};
 
 /// How a store uses its database.
@@ -19,12 +22,14 @@ pub struct Settings {
     pub busy_timeout: Duration,
     /// Whether an absent database file is made, with mode 0600; PostgreSQL's databases are made there.
     pub create: bool,
+    /// Which timeline was seen, with PostgreSQL.
+    pub memory: Memory,
 }
 
 impl Default for Settings {
-    /// Two readers, five seconds, no creation.
+    /// Two readers, five seconds, no creation, a memory that ends with the process.
     fn default() -> Self {
-        Self { readers: 2, busy_timeout: Duration::from_secs(5), create: false }
+        Self { readers: 2, busy_timeout: Duration::from_secs(5), create: false, memory: Memory::default() }
     }
 }
 
@@ -114,21 +119,26 @@ impl Store {
         }
     }
 
-    /// The highest timeline of a PostgreSQL server that was seen; `None` with SQLite. Every promotion
-    /// begins a higher one.
+    /// Whether that address is of PostgreSQL, whose servers are told apart by their timelines.
     #[must_use]
-    pub fn timeline(&self) -> Option<u32> {
+    pub fn has_timelines(url: &str) -> bool {
+        postgres::is_postgres(url)
+    }
+
+    /// The highest timeline of the PostgreSQL in use that was seen; `None` with SQLite.
+    #[must_use]
+    pub fn timeline(&self) -> Option<DatabaseTimeline> {
         match &self.0 {
             Kind::Sqlite(_) => None,
-            Kind::Postgres(postgres) => Some(postgres.timeline()),
+            Kind::Postgres(postgres) => postgres.timeline(),
         }
     }
 
     /// Another instance saw that timeline: from now on nothing is asked of a server on a lower one, which
     /// was replaced and may not know.
-    pub fn believe_timeline(&self, timeline: u32) {
+    pub fn believe_timeline(&self, seen: DatabaseTimeline) {
         if let Kind::Postgres(postgres) = &self.0 {
-            postgres.believe_timeline(timeline);
+            postgres.believe_timeline(seen);
         }
     }
 

@@ -28,6 +28,9 @@ pub(crate) use trouble::in_one_text;
 pub use trouble::{Problem, Trouble};
 use watch::State;
 
+use evergate_model::DatabaseTimeline;
+
+use crate::timeline::Memory;
 use crate::{Settings, StoreError};
 
 /// How much longer a statement may take than it may wait for a lock.
@@ -37,7 +40,7 @@ const STATEMENT: Duration = Duration::from_secs(3);
 #[derive(Clone)]
 pub(crate) struct Postgres {
     state: channel::Receiver<State>,
-    seen: Arc<watch::Timeline>,
+    memory: Memory,
     trouble: Arc<Notify>,
     busy_timeout: Duration,
     names: Arc<[String]>,
@@ -69,9 +72,9 @@ impl Postgres {
             checks_certificate: address::checks_certificate(server),
         };
         let doors = servers.iter().map(door).collect();
-        let (seen, trouble) = (Arc::new(watch::Timeline::default()), Arc::new(Notify::new()));
+        let (memory, trouble) = (settings.memory.clone(), Arc::new(Notify::new()));
         let mut watch =
-            watch::Watch::new(servers, settings.readers.max(1), Arc::clone(&seen), Arc::clone(&trouble));
+            watch::Watch::new(servers, settings.readers.max(1), memory.clone(), Arc::clone(&trouble));
         let state = watch.look().await;
         let found_none = state.borrow().found.is_none();
         if found_none {
@@ -80,7 +83,7 @@ impl Postgres {
         let mut tasks = JoinSet::new();
         let watch = tasks.spawn(watch.run());
         let busy_timeout = settings.busy_timeout;
-        Ok(Self { state, seen, trouble, busy_timeout, names, doors, watch, _tasks: Arc::new(tasks) })
+        Ok(Self { state, memory, trouble, busy_timeout, names, doors, watch, _tasks: Arc::new(tasks) })
     }
 
     /// A connection to read from.
@@ -124,15 +127,13 @@ impl Postgres {
     }
 
     /// The highest timeline that was seen.
-    pub(crate) fn timeline(&self) -> u32 {
-        self.seen.get()
+    pub(crate) fn timeline(&self) -> Option<DatabaseTimeline> {
+        self.memory.remembered()
     }
 
     /// Others saw that timeline: no server on a lower one is believed any more.
-    pub(crate) fn believe_timeline(&self, timeline: u32) {
-        if self.seen.raise(timeline) {
-            self.trouble.notify_one();
-        }
+    pub(crate) fn believe_timeline(&self, seen: DatabaseTimeline) {
+        self.memory.believe(seen);
     }
 
     /// Closes all connections.

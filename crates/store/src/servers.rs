@@ -1,7 +1,7 @@
 //! Which server of PostgreSQL takes writes, how what is written to it is kept, and who can listen on
 //! the way there: what `evergate database check` says.
 
-use evergate_model::Timestamp;
+use evergate_model::{DatabaseTimeline, Timestamp};
 
 use crate::connection::{Connection, Inner};
 use crate::query::query;
@@ -22,8 +22,8 @@ pub struct Servers {
     pub writes: String,
     /// Its version, as it says it.
     pub version: String,
-    /// Its timeline; every promotion begins a higher one.
-    pub timeline: u32,
+    /// Its timeline, and which PostgreSQL it is.
+    pub timeline: DatabaseTimeline,
     /// Whether a commit waits for a standby, so that a promotion loses none.
     pub is_synchronous: bool,
     /// How what passes on the connection is kept from others.
@@ -78,7 +78,7 @@ pub async fn look(store: &Store) -> Result<Option<Servers>, StoreError> {
     };
     Ok(Some(Servers {
         version: row.column("version")?,
-        timeline: postgres.timeline(),
+        timeline: postgres.timeline().unwrap_or(DatabaseTimeline { system_identifier: 0, timeline: 0 }),
         is_synchronous: row.column("is_synchronous")?,
         privacy,
         others: postgres.troubles().into_iter().filter(|trouble| trouble.server != writes).collect(),

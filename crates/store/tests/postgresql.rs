@@ -22,6 +22,8 @@ mod database;
 mod following;
 #[path = "postgresql/moving.rs"]
 mod moving;
+#[path = "postgresql/remembering.rs"]
+mod remembering;
 #[path = "suite/suite.rs"]
 mod suite;
 #[path = "postgresql/trouble.rs"]

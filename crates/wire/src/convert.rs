@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use evergate_model::factor::{ProvenFactor, WantedFactor};
 use evergate_model::reads::{HeaderRead, PathRead};
 use evergate_model::verdict::{Decision, Verdict};
-use evergate_model::{Factor, Name, NormalPath, Period, Reads, RequestFacts, Timestamp};
+use evergate_model::{DatabaseTimeline, Factor, Name, NormalPath, Period, Reads, RequestFacts, Timestamp};
 use tonic::Status;
 
 use crate::proto;
@@ -33,6 +33,18 @@ impl ConvertError {
 impl From<ConvertError> for Status {
     fn from(error: ConvertError) -> Self {
         Self::invalid_argument(error.to_string())
+    }
+}
+
+impl From<DatabaseTimeline> for proto::SeenTimeline {
+    fn from(seen: DatabaseTimeline) -> Self {
+        Self { system_identifier: seen.system_identifier, timeline: seen.timeline }
+    }
+}
+
+impl From<proto::SeenTimeline> for DatabaseTimeline {
+    fn from(seen: proto::SeenTimeline) -> Self {
+        Self { system_identifier: seen.system_identifier, timeline: seen.timeline }
     }
 }
 

@@ -5,6 +5,7 @@ mod applied;
 mod follower;
 mod renewal;
 mod reporter;
+mod timelines;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -25,6 +26,8 @@ pub struct Joined {
     pub extra: ExtraLinks,
     /// How far all instances are.
     pub applied: AppliedByAll,
+    /// Which timeline of the database was seen.
+    pub timelines: Timelines,
 }
 
 /// Pools beyond [`Peers`] that the status report shows: an access point's upstream pools.
@@ -60,7 +63,13 @@ impl ExtraLinks {
 pub fn join(instance: &Instance) -> Result<Joined, FeedError> {
     let feed = Feed::open(instance)?;
     let peers = Peers::start(instance);
-    let joined = Joined { feed, peers, extra: ExtraLinks::default(), applied: AppliedByAll::default() };
+    let joined = Joined {
+        feed,
+        peers,
+        extra: ExtraLinks::default(),
+        applied: AppliedByAll::default(),
+        timelines: Timelines::default(),
+    };
     instance.lifecycle.spawn_until_stop("apply topology", follower::follow_topology(joined.clone()));
     if instance.bootstrap.service != evergate_model::Service::Administration {
         instance
@@ -75,3 +84,4 @@ pub fn join(instance: &Instance) -> Result<Joined, FeedError> {
 pub use applied::AppliedByAll;
 pub use renewal::{install_stored, renew_by};
 pub use reporter::{describe, heed};
+pub use timelines::Timelines;

@@ -1,7 +1,7 @@
 //! What an instance says of itself to administration: JSON inside `ReportStatusRequest`.
 
 use evergate_failover::engine::{Candidate, PoolStatus};
-use evergate_model::{Name, Service, Timestamp};
+use evergate_model::{DatabaseTimeline, Name, Service, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What an instance says of itself, every second and at each change.
@@ -29,6 +29,9 @@ pub struct InstanceReport {
     pub reasons: Vec<String>,
     /// Its pools.
     pub links: Vec<LinkReport>,
+    /// The highest timeline of the database that it has seen; `None` where it has none.
+    #[serde(default)]
+    pub database: Option<DatabaseTimeline>,
     /// When this was said.
     pub at: Timestamp,
 }

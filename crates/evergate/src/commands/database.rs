@@ -7,11 +7,15 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use evergate_administration::setup::database_url;
 use evergate_store::servers::{self, Privacy, Servers};
-use evergate_store::{Settings, Store, audit, integrity};
+use evergate_store::{Memory, Settings, Store, audit, integrity};
 use serde_json::{Value, json};
 
 use crate::failure::hinted;
 use crate::output;
+
+mod remembered;
+
+use remembered::Remembered;
 
 /// The arguments of `evergate database`.
 #[derive(Debug, Args)]
@@ -40,11 +44,12 @@ enum Action {
 }
 
 pub(super) async fn database(arguments: &DatabaseArguments) -> anyhow::Result<()> {
-    let store = open(&arguments.data).await?;
+    let remembered = remembered::read(&arguments.data)?;
+    let store = open(&arguments.data, &remembered).await?;
     if matches!(arguments.action, Action::Migrate) {
         store.migrate().await.context("the database cannot be migrated")?;
     }
-    let found = check(&store).await;
+    let found = check(&store).await.map(|found| with_remembered(found, &remembered));
     store.close().await;
     let found = found?;
     if arguments.json {
@@ -63,14 +68,19 @@ pub(super) async fn database(arguments: &DatabaseArguments) -> anyhow::Result<()
     ))
 }
 
-async fn open(directory: &Path) -> anyhow::Result<Store> {
+async fn open(directory: &Path, remembered: &[Remembered]) -> anyhow::Result<Store> {
     let url = database_url(directory)?;
     if url.expose().starts_with("sqlite:") && !directory.join("evergate.db").exists() {
         let text = format!("there is no database in `{}`", directory.display());
         return Err(hinted(text, "is it another directory? say --data DIR"));
     }
-    let opened = Store::open(url.expose(), Settings::default()).await;
-    opened.with_context(|| format!("cannot open the database of `{}`", directory.display()))
+    let settings = Settings { memory: Memory::of_instances(directory)?, ..Settings::default() };
+    let opened = Store::open(url.expose(), settings).await;
+    opened.with_context(|| {
+        let kept =
+            if Store::has_timelines(url.expose()) { remembered::said(remembered) } else { String::new() };
+        format!("cannot open the database of `{}`{kept}", directory.display())
+    })
 }
 
 async fn check(store: &Store) -> anyhow::Result<Value> {
@@ -92,13 +102,22 @@ async fn check(store: &Store) -> anyhow::Result<Value> {
     Ok(said)
 }
 
+/// The same, with what the instances remember of PostgreSQL.
+fn with_remembered(mut found: Value, remembered: &[Remembered]) -> Value {
+    if let Some(said) = found.as_object_mut().filter(|said| said.contains_key("timeline")) {
+        said.insert("remembered".to_owned(), remembered.iter().map(ToString::to_string).collect());
+    }
+    found
+}
+
 /// What is said of PostgreSQL besides.
 fn of_servers(servers: &Servers) -> serde_json::Map<String, Value> {
     let others = servers.others.iter().map(|other| format!("{}: {}", other.server, other.problem));
     let fields = [
         ("writes", json!(servers.writes)),
         ("version", json!(servers.version)),
-        ("timeline", json!(servers.timeline)),
+        ("timeline", json!(servers.timeline.timeline)),
+        ("system_identifier", json!(servers.timeline.system_identifier.to_string())),
         ("synchronous", json!(servers.is_synchronous)),
         ("connection", json!(servers.privacy.as_str())),
         ("other_servers", others.collect()),

@@ -139,7 +139,13 @@ async fn instance(
 ) -> Policy {
     let own = directory.path().join(name);
     std::fs::create_dir_all(&own).unwrap();
-    let policy = Policy::new(hands.clock(), Lifecycle::new(), Readiness::starting(), &own);
+    let policy = Policy::new(
+        hands.clock(),
+        Lifecycle::new(),
+        Readiness::starting(),
+        &own,
+        evergate_store::Memory::default(),
+    );
     policy.apply(&snapshot(keys), keys).unwrap();
     policy.start(url).await;
     policy

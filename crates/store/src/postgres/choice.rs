@@ -7,15 +7,21 @@ pub(crate) struct Standing {
     pub(crate) is_writable: bool,
     /// How often its history parted: every promotion begins a higher timeline. 0 where it follows.
     pub(crate) timeline: u32,
+    /// Which PostgreSQL it is: the same for a server and its standbys.
+    pub(crate) system: u64,
 }
 
-/// The server to write to: one that takes writes and whose timeline is the highest that was ever
-/// seen, since a lower one belongs to a server that does not know it was replaced. Of several the one in
+/// The server to write to: one that takes writes and whose timeline is the highest of its PostgreSQL that
+/// was ever `seen`, since a lower one belongs to a server that does not know it was replaced. Of several the one in
 /// use stays. `standings` has `None` for servers that did not answer.
-pub(crate) fn choose(standings: &[Option<Standing>], seen: u32, in_use: Option<usize>) -> Option<usize> {
+pub(crate) fn choose(
+    standings: &[Option<Standing>],
+    seen: impl Fn(u64) -> u32,
+    in_use: Option<usize>,
+) -> Option<usize> {
     let timeline = |index: usize| {
         let standing = standings.get(index).copied().flatten()?;
-        (standing.is_writable && standing.timeline >= seen).then_some(standing.timeline)
+        (standing.is_writable && standing.timeline >= seen(standing.system)).then_some(standing.timeline)
     };
     let highest = (0..standings.len()).filter_map(timeline).max()?;
     let is_highest = |index: &usize| timeline(*index) == Some(highest);
@@ -26,34 +32,40 @@ pub(crate) fn choose(standings: &[Option<Standing>], seen: u32, in_use: Option<u
 mod tests {
     use super::*;
 
-    const STANDBY: Option<Standing> = Some(Standing { is_writable: false, timeline: 0 });
+    const STANDBY: Option<Standing> = Some(Standing { is_writable: false, timeline: 0, system: 7 });
 
     fn primary(timeline: u32) -> Option<Standing> {
-        Some(Standing { is_writable: true, timeline })
+        Some(Standing { is_writable: true, timeline, system: 7 })
     }
 
     #[test]
     fn the_writable_server_is_chosen_wherever_it_stands() {
-        assert_eq!(choose(&[STANDBY, primary(1)], 0, None), Some(1));
-        assert_eq!(choose(&[None, primary(1), STANDBY], 1, Some(0)), Some(1));
-        assert_eq!(choose(&[STANDBY, None], 0, Some(0)), None);
+        assert_eq!(choose(&[STANDBY, primary(1)], |_| 0, None), Some(1));
+        assert_eq!(choose(&[None, primary(1), STANDBY], |_| 1, Some(0)), Some(1));
+        assert_eq!(choose(&[STANDBY, None], |_| 0, Some(0)), None);
     }
 
     #[test]
     fn of_two_that_take_writes_the_promoted_one_is_chosen() {
-        assert_eq!(choose(&[primary(1), primary(2)], 1, Some(0)), Some(1));
-        assert_eq!(choose(&[primary(2), primary(1)], 1, Some(1)), Some(0));
+        assert_eq!(choose(&[primary(1), primary(2)], |_| 1, Some(0)), Some(1));
+        assert_eq!(choose(&[primary(2), primary(1)], |_| 1, Some(1)), Some(0));
     }
 
     #[test]
     fn a_server_that_was_replaced_is_never_chosen_again() {
-        assert_eq!(choose(&[primary(1), None], 2, None), None);
-        assert_eq!(choose(&[primary(1), None], 2, Some(0)), None);
+        assert_eq!(choose(&[primary(1), None], |_| 2, None), None);
+        assert_eq!(choose(&[primary(1), None], |_| 2, Some(0)), None);
+    }
+
+    #[test]
+    fn what_was_seen_of_another_database_counts_for_nothing() {
+        let seen = |system| if system == 8 { 2 } else { 0 };
+        assert_eq!(choose(&[primary(1)], seen, None), Some(0));
     }
 
     #[test]
     fn of_equals_the_one_in_use_stays() {
-        assert_eq!(choose(&[primary(3), primary(3)], 3, Some(1)), Some(1));
-        assert_eq!(choose(&[primary(3), primary(3)], 3, None), Some(0));
+        assert_eq!(choose(&[primary(3), primary(3)], |_| 3, Some(1)), Some(1));
+        assert_eq!(choose(&[primary(3), primary(3)], |_| 3, None), Some(0));
     }
 }

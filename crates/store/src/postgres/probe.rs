@@ -23,7 +23,8 @@ const STANDING: &str = "select pg_is_in_recovery() as is_standby, \
 /// One server and the connection on which it is asked.
 pub(super) struct Probe {
     server: Server,
-    connection: Option<PgConnection>,
+    /// And which PostgreSQL it leads to.
+    connection: Option<(PgConnection, u64)>,
 }
 
 /// What a server answered.
@@ -62,9 +63,13 @@ impl Probe {
     }
 
     async fn standing(&mut self) -> Result<(Standing, Kind), sqlx::Error> {
-        let connection = match &mut self.connection {
+        let (connection, system) = match &mut self.connection {
             Some(connection) => connection,
-            none => none.insert(self.server.options.connect().await?),
+            none => {
+                let mut connection = self.server.options.connect().await?;
+                let system = system_identifier(&mut connection).await?;
+                none.insert((connection, system))
+            }
         };
         let row = sqlx::query(STANDING).fetch_one(connection).await?;
         let kind = match (row.try_get("is_standby")?, row.try_get("is_read_only")?) {
@@ -73,6 +78,16 @@ impl Probe {
             (false, false) => Kind::Writable,
         };
         let timeline = u32::try_from(row.try_get::<i64, _>("timeline")?).unwrap_or_default();
-        Ok((Standing { is_writable: kind == Kind::Writable, timeline }, kind))
+        Ok((Standing { is_writable: kind == Kind::Writable, timeline, system: *system }, kind))
+    }
+}
+
+/// What PostgreSQL gave itself when it was made. 0 where somebody took the right to ask away.
+async fn system_identifier(connection: &mut PgConnection) -> Result<u64, sqlx::Error> {
+    let asked = sqlx::query_scalar::<_, i64>("select system_identifier from pg_control_system()");
+    match asked.fetch_one(connection).await {
+        Ok(identifier) => Ok(identifier.cast_unsigned()),
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42501") => Ok(0),
+        Err(error) => Err(error),
     }
 }

@@ -1,9 +1,9 @@
 //! Asks all servers again and again, and moves the pools to the one that takes writes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use evergate_model::DatabaseTimeline;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -14,6 +14,7 @@ use super::choice::{Standing, choose};
 use super::link::LeftOpen;
 use super::probe::{Answer, Kind, Probe};
 use super::trouble::{Problem, Trouble};
+use crate::timeline::Memory;
 
 /// How often servers are asked while one is in use. A promotion is noticed that soon.
 const PERIOD: Duration = Duration::from_millis(250);
@@ -21,21 +22,6 @@ const PERIOD: Duration = Duration::from_millis(250);
 const SEARCH: Duration = Duration::from_millis(50);
 /// Listeners for changes: one each for what follows the database in a process.
 const LISTENERS: u32 = 8;
-
-/// The highest timeline that was seen, here or by others.
-#[derive(Debug, Default)]
-pub(super) struct Timeline(AtomicU32);
-
-impl Timeline {
-    pub(super) fn get(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// Whether it is news.
-    pub(super) fn raise(&self, timeline: u32) -> bool {
-        self.0.fetch_max(timeline, Ordering::Relaxed) < timeline
-    }
-}
 
 /// How the servers stand.
 #[derive(Clone, Default)]
@@ -101,17 +87,17 @@ pub(super) struct Watch {
     servers: Vec<Server>,
     probes: Vec<Probe>,
     readers: u32,
-    seen: Arc<Timeline>,
+    memory: Memory,
     trouble: Arc<Notify>,
     state: watch::Sender<State>,
     left: JoinSet<()>,
 }
 
 impl Watch {
-    pub(super) fn new(servers: Vec<Server>, readers: u32, seen: Arc<Timeline>, trouble: Arc<Notify>) -> Self {
+    pub(super) fn new(servers: Vec<Server>, readers: u32, memory: Memory, trouble: Arc<Notify>) -> Self {
         let probes = servers.iter().cloned().map(Probe::new).collect();
         let state = watch::Sender::new(State::default());
-        Self { servers, probes, readers, seen, trouble, state, left: JoinSet::new() }
+        Self { servers, probes, readers, memory, trouble, state, left: JoinSet::new() }
     }
 
     /// Looks once; how things stand from now on.
@@ -128,7 +114,13 @@ impl Watch {
             let is_well = self.state.borrow().troubles.len() < self.servers.len();
             let pause = if is_well { PERIOD } else { SEARCH };
             // Elapsed or called: either way it is time to look.
-            if timeout(pause, self.trouble.notified()).await.is_ok() {
+            let called = async {
+                tokio::select! {
+                    () = self.trouble.notified() => {}
+                    () = self.memory.raised() => {}
+                }
+            };
+            if timeout(pause, called).await.is_ok() {
                 tokio::time::sleep(SEARCH.min(pause)).await;
             }
             while self.left.try_join_next().is_some() {}
@@ -153,9 +145,11 @@ impl Watch {
         let standings: Vec<Option<Standing>> = answers.iter().map(standing).collect();
         let present = self.state.borrow().found.clone();
         let in_use = present.as_ref().map(|found| found.index);
-        let chosen = choose(&standings, self.seen.get(), in_use);
+        let chosen = choose(&standings, |system| self.memory.highest(system), in_use);
         if let Some(standing) = chosen.and_then(|index| standings.get(index).copied().flatten()) {
-            self.seen.raise(standing.timeline);
+            // On disk before anything is written there.
+            let (system_identifier, timeline) = (standing.system, standing.timeline);
+            self.memory.note(DatabaseTimeline { system_identifier, timeline });
         }
         let found = match chosen {
             Some(index) if Some(index) == in_use => present,
@@ -170,7 +164,8 @@ impl Watch {
 
     fn move_to(&mut self, index: usize, from: Option<Found>) -> Option<Found> {
         let server = self.servers.get(index)?;
-        tracing::info!(server = server.name, timeline = self.seen.get(), "the database takes writes here");
+        let timeline = self.memory.remembered().map(|seen| seen.timeline);
+        tracing::info!(server = server.name, timeline, "the database takes writes here");
         if let Some(from) = from {
             self.left.spawn(async move { from.close().await });
         }
@@ -179,7 +174,6 @@ impl Watch {
     }
 
     fn troubles(&self, answers: &[Answer]) -> Arc<[Trouble]> {
-        let seen = self.seen.get();
         self.servers
             .iter()
             .zip(answers)
@@ -188,10 +182,13 @@ impl Watch {
                     Answer::No(problem) => problem.clone(),
                     Answer::Is(_, Kind::Standby) => Problem::Standby,
                     Answer::Is(_, Kind::ReadOnly) => Problem::ReadOnly,
-                    Answer::Is(standing, Kind::Writable) if standing.timeline < seen => {
+                    Answer::Is(standing, Kind::Writable) => {
+                        let seen = self.memory.highest(standing.system);
+                        if standing.timeline >= seen {
+                            return None;
+                        }
                         Problem::Replaced { timeline: standing.timeline, seen }
                     }
-                    Answer::Is(_, Kind::Writable) => return None,
                 };
                 Some(Trouble { server: server.name.clone(), problem })
             })

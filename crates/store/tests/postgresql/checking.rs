@@ -24,7 +24,10 @@ async fn a_server_alone_on_this_machine_is_named_and_waits_for_no_standby() {
     let found = look(&database.url()).await;
     assert!(database.url().contains(&format!("@{}/", found.writes)), "{found:?}");
     assert!(found.version.starts_with(|first: char| first.is_ascii_digit()), "{found:?}");
-    assert_eq!((found.timeline, found.is_synchronous, found.privacy), (1, false, Privacy::SameMachine));
+    assert_eq!(
+        (found.timeline.timeline, found.is_synchronous, found.privacy),
+        (1, false, Privacy::SameMachine)
+    );
     assert_eq!(found.others, []);
 }
 

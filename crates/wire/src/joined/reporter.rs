@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use evergate_failover::shell::CallOptions;
-use evergate_model::Timestamp;
+use evergate_model::{DatabaseTimeline, Timestamp};
 use evergate_process::Instance;
 
 use super::Joined;
@@ -24,7 +24,9 @@ pub(super) async fn report(instance: Instance, joined: Joined) {
     let mut snapshots = joined.feed.snapshots();
     loop {
         let links = joined.peers.report().into_iter().chain(joined.extra.read()).collect();
-        send(&instance, &joined, describe(&instance, &joined.feed, links, since)).await;
+        let mut report = describe(&instance, &joined.feed, links, since);
+        report.database = joined.timelines.remembered();
+        send(&instance, &joined, report).await;
         tokio::select! {
             () = tokio::time::sleep(PERIOD) => {}
             changed = snapshots.changed() => if changed.is_err() { return },
@@ -61,6 +63,7 @@ pub fn describe(
         state,
         reasons: readiness.reasons.into_iter().map(|reason| reason.text).collect(),
         links,
+        database: None,
         at: instance.clock.now(),
     }
 }
@@ -78,6 +81,7 @@ async fn send(instance: &Instance, joined: &Joined, report: InstanceReport) {
     match sent {
         Ok(reply) => {
             joined.applied.set(reply.applied);
+            joined.timelines.told(reply.database.map(DatabaseTimeline::from));
             heed(instance, reply.wish()).await;
         }
         Err(error) => tracing::debug!(%error, "the status report was not taken"),

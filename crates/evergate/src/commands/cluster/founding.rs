@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use evergate_administration::setup::{self, Installation, SetUp};
@@ -17,6 +17,7 @@ use evergate_store::moving::{self, MoveError};
 use evergate_store::{Settings, Store, audit, installation};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tokio::time::Instant;
 
 use super::tell;
 use crate::up::directory::Directory;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 use evergate_model::id::{Id, Request as RequestKind};
 use evergate_model::{Name, RequestFacts};
+use evergate_process::names::Names;
 use evergate_process::{Clock, Readiness};
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode, Version};
@@ -49,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     /// This access point's name.
     pub(crate) name: Name,
+    /// Where the names of servers lead.
+    pub(crate) names: Names,
     /// Whether it should be given work.
     pub(crate) readiness: Readiness,
     /// Whether it takes new connections.

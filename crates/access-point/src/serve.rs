@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use evergate_model::snapshot::{Part, Snapshot};
 use evergate_process::bootstrap::ListenerSource;
 use evergate_process::identity::provider;
+use evergate_process::names::Names;
 use evergate_process::{Instance, Lifecycle, Readiness};
 use evergate_wire::joined::{Joined, join};
 use evergate_wire::report::LinkReport;
@@ -103,6 +104,7 @@ fn share(instance: &Instance, joined: &Joined, site: Site) -> Arc<Shared> {
         activity: Arc::new(Activity::default()),
         clock,
         name: instance.bootstrap.instance.clone(),
+        names: Names::system(&lifecycle),
         mode: follow_mode(&lifecycle, &instance.readiness),
         readiness: instance.readiness.clone(),
     });
@@ -144,9 +146,7 @@ async fn resolve(shared: Arc<Shared>) {
     loop {
         let site = shared.site.load_full();
         for server in site.resources().flat_map(|resource| resource.upstreams.servers()) {
-            if let Err(error) = server.resolve().await {
-                tracing::debug!(server = %server.member, %error, "name not resolved; keeping the last addresses");
-            }
+            shared.names.refresh(server.host());
         }
         tokio::time::sleep(RESOLVE).await;
     }

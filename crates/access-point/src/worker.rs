@@ -80,7 +80,11 @@ impl Worker {
         let mut mode = self.shared.mode.clone();
         let forwarder = Forwarder {
             pool: Arc::clone(&pool),
-            connector: Arc::new(Connector { tls: self.upstream_tls, tasks: upstream_tasks.clone() }),
+            connector: Arc::new(Connector {
+                tls: self.upstream_tls,
+                tasks: upstream_tasks.clone(),
+                names: self.shared.names.clone(),
+            }),
             pages: self.pages,
             clock: self.shared.clock.clone(),
             settings: Arc::clone(&self.settings),

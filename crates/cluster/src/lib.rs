@@ -8,6 +8,7 @@
 //! [`swarm::Swarm`], or [`drill::run`].
 
 pub mod api_client;
+pub mod checks;
 pub mod deployed;
 pub mod drill;
 pub mod image;

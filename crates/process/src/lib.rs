@@ -18,6 +18,7 @@ pub mod lifecycle;
 pub mod limits;
 pub mod link;
 pub mod live;
+pub mod names;
 pub mod operations;
 pub mod places;
 pub mod readiness;

@@ -4,6 +4,7 @@
 mod dial;
 mod error;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub use error::{LinkError, reach_of_status};
 
 use crate::identity::{Identity, Peer};
 use crate::lifecycle::Lifecycle;
+use crate::names::{Missed, Names};
 
 /// A connection attempt that takes longer is given up.
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
@@ -48,21 +50,31 @@ impl Link {
     pub async fn connect(
         identity: &Identity,
         lifecycle: &Lifecycle,
+        names: &Names,
         target: Arc<Target>,
     ) -> Result<Self, LinkError> {
-        let connecting = Self::connect_unlimited(identity, lifecycle, Arc::clone(&target));
+        let connecting = async {
+            let no_connection = |source| LinkError::Connect { address: target.address.clone(), source };
+            let (host, port) = host_and_port(&target.address).map_err(no_connection)?;
+            let attempt = |address| Self::connect_to(address, identity, lifecycle, Arc::clone(&target));
+            names.reach(host, port, attempt).await.map_err(|missed| match missed {
+                Missed::NoAddress(source) => no_connection(source),
+                Missed::Failed(error) => error,
+            })
+        };
         tokio::time::timeout(CONNECT_LIMIT, connecting)
             .await
             .map_err(|_| LinkError::ConnectTimeout { address: target.address.clone() })?
     }
 
-    async fn connect_unlimited(
+    async fn connect_to(
+        address: SocketAddr,
         identity: &Identity,
         lifecycle: &Lifecycle,
         target: Arc<Target>,
     ) -> Result<Self, LinkError> {
         let failed = |source| LinkError::Connect { address: target.address.clone(), source };
-        let stream = TcpStream::connect(&target.address).await.map_err(failed)?;
+        let stream = TcpStream::connect(address).await.map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;
         let handshake_failed = |source| LinkError::Handshake { peer: target.peer.dns_name(), source };
         let config = identity
@@ -141,6 +153,13 @@ impl Link {
         *request.uri_mut() = Uri::from_static("/heartbeat");
         self.send(request).await.map(|answer| answer.status())
     }
+}
+
+/// The two parts of `host:port`.
+fn host_and_port(address: &str) -> std::io::Result<(&str, u16)> {
+    let invalid = || std::io::Error::new(std::io::ErrorKind::InvalidInput, "the address is not `host:port`");
+    let (host, port) = address.rsplit_once(':').ok_or_else(invalid)?;
+    Ok((host, port.parse().map_err(|_| invalid())?))
 }
 
 /// The same path and query at the peer.

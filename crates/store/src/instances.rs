@@ -130,6 +130,30 @@ pub async fn dismiss(
     Ok(was_admitted)
 }
 
+/// Un-admits the certificates of an instance that were admitted before `before`; how many.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn dismiss_older(
+    tx: &mut Tx,
+    actor: &Actor,
+    now: Timestamp,
+    instance: &Name,
+    before: Timestamp,
+) -> Result<u64, StoreError> {
+    let dismissed = query("delete from admissions where instance = $1 and admitted_at < $2")
+        .bind(instance.as_str())
+        .bind(before.as_milliseconds())
+        .execute(tx)
+        .await?
+        .rows_affected();
+    if dismissed > 0 {
+        let detail = json!({ "certificates": dismissed });
+        audit::append(tx, now, actor, "instance.older-dismissed", instance.as_str(), &detail).await?;
+    }
+    Ok(dismissed)
+}
+
 /// Un-admits certificates that expired before `before`; how many.
 ///
 /// # Errors

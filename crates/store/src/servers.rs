@@ -1,6 +1,8 @@
 //! Which server of PostgreSQL takes writes, how what is written to it is kept, and who can listen on
 //! the way there: what `evergate database check` says.
 
+use evergate_model::Timestamp;
+
 use crate::connection::{Connection, Inner};
 use crate::query::query;
 use crate::{Store, StoreError, Trouble};
@@ -82,4 +84,18 @@ pub async fn look(store: &Store) -> Result<Option<Servers>, StoreError> {
         others: postgres.troubles().into_iter().filter(|trouble| trouble.server != writes).collect(),
         writes,
     }))
+}
+
+/// What time it is at the server that takes writes; `None` with SQLite, which has this machine's.
+///
+/// # Errors
+/// When no server takes writes, or it does not answer.
+pub async fn clock(store: &Store) -> Result<Option<Timestamp>, StoreError> {
+    let Some(postgres) = store.postgres() else { return Ok(None) };
+    let (link, _) = postgres.read_somewhere().await?;
+    let mut connection = Connection::new(Inner::Postgres(link));
+    // Of the transaction's `now()` all statements have the same.
+    let row = query("select (extract(epoch from clock_timestamp()) * 1000)::bigint as now");
+    let row = row.fetch_one(&mut connection).await?;
+    Ok(Some(Timestamp::from_milliseconds(row.column("now")?)))
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use evergate_failover::MemberId;
+use evergate_process::names::{Missed, Names};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -38,8 +38,6 @@ pub(crate) struct Server {
     host: String,
     port: u16,
     tls: Option<ServerName<'static>>,
-    /// Where it was found last; kept when its name no longer resolves.
-    addresses: ArcSwap<Vec<SocketAddr>>,
 }
 
 /// Why a text is not the URL of a server.
@@ -74,6 +72,8 @@ pub(crate) struct Connector {
     pub(crate) tls: Arc<ClientConfig>,
     /// Where connections run.
     pub(crate) tasks: TaskTracker,
+    /// Where the servers' names lead.
+    pub(crate) names: Names,
 }
 
 impl Server {
@@ -96,7 +96,6 @@ impl Server {
             _ => return Err(wrong()),
         };
         let port = authority.port_u16().unwrap_or(port);
-        let known = host.parse().map(|ip| SocketAddr::new(ip, port)).into_iter().collect();
         Ok(Self {
             number: NEXT.fetch_add(1, Ordering::Relaxed),
             member: MemberId::from(url),
@@ -107,23 +106,12 @@ impl Server {
             host,
             port,
             tls,
-            addresses: ArcSwap::from_pointee(known),
         })
     }
 
-    /// Looks its name up, off the path of requests; the last addresses are kept when that fails.
-    ///
-    /// # Errors
-    /// When the name has no address now.
-    pub(crate) async fn resolve(&self) -> std::io::Result<()> {
-        let found: Vec<_> = tokio::net::lookup_host((self.host.as_str(), self.port)).await?.collect();
-        if found.is_empty() {
-            return Err(std::io::ErrorKind::NotFound.into());
-        }
-        if **self.addresses.load() != found {
-            self.addresses.store(Arc::new(found));
-        }
-        Ok(())
+    /// The host that it runs on.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
     }
 
     /// It began an answer.
@@ -156,11 +144,15 @@ impl Server {
     }
 
     async fn connect_unlimited(&self, connector: &Connector) -> Result<Sender, ConnectError> {
-        if self.addresses.load().is_empty() {
-            self.resolve().await.map_err(ConnectError::NoAddress)?;
-        }
-        let addresses = self.addresses.load_full();
-        let stream = TcpStream::connect(addresses.as_slice()).await.map_err(ConnectError::Refused)?;
+        let attempt = |address| self.connect_to(address, connector);
+        connector.names.reach(&self.host, self.port, attempt).await.map_err(|missed| match missed {
+            Missed::NoAddress(error) => ConnectError::NoAddress(error),
+            Missed::Failed(error) => error,
+        })
+    }
+
+    async fn connect_to(&self, address: SocketAddr, connector: &Connector) -> Result<Sender, ConnectError> {
+        let stream = TcpStream::connect(address).await.map_err(ConnectError::Refused)?;
         stream.set_nodelay(true).map_err(ConnectError::Refused)?;
         match &self.tls {
             None => http(stream, connector).await,

@@ -15,6 +15,7 @@ use evergate_model::snapshot::{
 };
 use evergate_model::topology::Mode as PoolMode;
 use evergate_model::{Id, Period, Service, SessionFacts, Timestamp, Topology};
+use evergate_process::names::Names;
 use evergate_process::{Clock, Lifecycle, Readiness};
 use evergate_tokens::session_token::{Claims, to_be_signed};
 use futures_util::future::BoxFuture;
@@ -95,6 +96,7 @@ impl Plan {
             activity: Arc::default(),
             clock,
             name: "access-point1".parse().unwrap(),
+            names: Names::system(&lifecycle),
             mode: follow_mode(&lifecycle, &readiness),
             readiness,
         });

@@ -2,12 +2,12 @@
 
 use axum::extract::Path;
 use axum::http::Method;
-use evergate_model::{Instance, Name, Service};
+use evergate_model::{Instance, Name, Service, Timestamp};
 use evergate_process::Bootstrap;
 use evergate_store::keys::Role;
 use evergate_store::{installation, instances, leases};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::status::{InstanceStatus, collect};
 use super::{Answer, Call, Route, Stop};
@@ -41,6 +41,15 @@ pub(super) fn routes() -> Vec<Route> {
             "a new bootstrap file for it",
             bootstrap,
         ),
+        Route::new(
+            Method::POST,
+            "/instances/{name}/dismiss-older",
+            Privilege::MakeBootstrapFiles,
+            "un-admits its certificates of before a moment: what it left on another machine",
+            dismiss_older,
+        )
+        .takes::<Older>()
+        .gives::<Dismissed>(),
         Route::new(
             Method::POST,
             "/instances/{name}/activate",
@@ -94,6 +103,33 @@ async fn ask(call: &Call, name: &str, wish: &str) -> Result<Answer, Stop> {
     let number = instances::wish(&mut write, &actor, now, &instance, wish).await?;
     let asked = Asked { instance: name.to_owned(), wish: wish.to_owned(), number };
     write.finish(Answer::accepted(&asked)).await
+}
+
+/// Before when.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Older {
+    /// In milliseconds since 1970 UTC, by administration's clock: `at` of the status.
+    before: i64,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Dismissed {
+    /// How many certificates.
+    dismissed: u64,
+}
+
+async fn dismiss_older(Path(name): Path<String>, call: Call) -> Result<Answer, Stop> {
+    let older: Older = call.json()?;
+    let mut write = call.begin().await?;
+    let (instance, _) = find(&mut write, &name).await?;
+    let (actor, now, vault) = (write.actor.clone(), write.now, write.vault.clone());
+    let before = Timestamp::from_milliseconds(older.before);
+    let dismissed = instances::dismiss_older(&mut write, &actor, now, &instance, before).await?;
+    if dismissed > 0 {
+        publishing::publish_snapshots(&mut write, &vault, now).await?;
+    }
+    write.finish(Answer::ok(&Dismissed { dismissed })).await
 }
 
 /// The file holds a new key with its first certificate, which is admitted at once.

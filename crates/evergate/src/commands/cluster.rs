@@ -1,5 +1,6 @@
 //! `evergate cluster`: an installation on a Docker Swarm, from `network.yml`.
 
+mod check;
 mod deploy;
 mod founding;
 mod images;
@@ -27,12 +28,14 @@ use crate::failure::{BadFile, Usage};
 const ABOUT: &str = "Run an installation on a Docker Swarm
 
 The nodes and the instances on them stand in network.yml. All commands are run on a manager of the swarm, `join` on
-the machine that joins. Of nodes and secrets, only labels that begin with `evergate.STACK.` are touched.";
+the machine that joins, `check` on any. Of nodes and secrets, only labels that begin with `evergate.STACK.` are
+touched.";
 
 const EXAMPLES: &str = "Examples:
   evergate cluster init --node node-a
   evergate cluster join-token
   evergate cluster accept node-b=7j3b0rq2mkxw
+  evergate cluster check
   evergate cluster plan
   evergate cluster deploy";
 
@@ -77,6 +80,8 @@ enum ClusterCommand {
     Accept(node::AcceptArguments),
     /// Make the images of the programs on this machine, and load them into its engine
     Image(images::ImageArguments),
+    /// Say what would stop this machine, or the swarm, from working; changes nothing
+    Check(check::CheckArguments),
     /// Show what a deployment would do
     #[command(after_help = "Example:\n  evergate cluster plan --network network.yml")]
     Plan,
@@ -100,6 +105,7 @@ pub(super) async fn cluster(arguments: &ClusterArguments) -> anyhow::Result<()> 
         ClusterCommand::Join(of) => join::join(of, common).await,
         ClusterCommand::Accept(of) => node::accept(of, common).await,
         ClusterCommand::Image(of) => images::image(of, common).await,
+        ClusterCommand::Check(of) => check::check(of, common).await,
         ClusterCommand::Plan => deploy::plan(common).await,
         ClusterCommand::Deploy(of) => deploy::deploy(of, common).await,
         ClusterCommand::Leave(of) => node::leave(of, common).await,

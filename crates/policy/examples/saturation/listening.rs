@@ -8,6 +8,7 @@ use evergate_model::snapshot::Admitted;
 use evergate_model::{Id, Name, Service};
 use evergate_process::internal_listener::{self, Limits};
 use evergate_process::link::{Link, Target};
+use evergate_process::names::Names;
 use evergate_process::{Bootstrap, Clock, Instance, Peer};
 
 /// Where it listens, and who may call.
@@ -39,7 +40,8 @@ pub async fn serve(service: Service, router: impl FnOnce(&Instance) -> Router) -
 impl Server {
     pub async fn link(&self) -> Link {
         let (identity, lifecycle) = (&self.caller.identity, &self.caller.lifecycle);
-        Link::connect(identity, lifecycle, Arc::clone(&self.target)).await.unwrap()
+        let names = Names::system(lifecycle);
+        Link::connect(identity, lifecycle, &names, Arc::clone(&self.target)).await.unwrap()
     }
 }
 

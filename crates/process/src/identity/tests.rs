@@ -1,14 +1,23 @@
 //! Two processes over real TLS: who is admitted, who is not, and what changes while connections stand.
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::time::Duration;
 
+use evergate_failover::Member;
+use evergate_failover::shell::Dial;
 use evergate_model::id::Lineage;
 use evergate_model::snapshot::Admitted;
 use evergate_model::{Id, Secret, Service, Timestamp};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use http::Request;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PKCS_ED25519};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::{Instant, timeout};
 use tonic::body::Body;
 
 use super::*;
@@ -17,7 +26,8 @@ use crate::clock::Clock;
 use crate::instance::Instance;
 use crate::internal_listener::{self, Limits};
 use crate::lifecycle::Lifecycle;
-use crate::link::{Link, LinkError, Target};
+use crate::link::{Link, LinkDial, LinkError, Target};
+use crate::names::{Names, Resolver};
 use crate::readiness::Readiness;
 
 /// An identity CA of a test.
@@ -115,7 +125,7 @@ async fn pair(server_service: Service, caller_expired: bool) -> Pair {
     caller.identity.set_admitted(vec![admitted(&server_peer, &server_issued.sha256)]);
     server.identity.set_admitted(vec![admitted(&caller_peer, &caller_issued.sha256)]);
     server.readiness.started();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let who =
         |peer: axum::Extension<Peer>| async move { format!("{} expired={}", peer.dns_name(), peer.expired) };
@@ -127,7 +137,8 @@ async fn pair(server_service: Service, caller_expired: bool) -> Pair {
 
 impl Pair {
     async fn connect(&self) -> Result<Link, LinkError> {
-        Link::connect(&self.caller.identity, &self.caller.lifecycle, Arc::clone(&self.target)).await
+        let names = Names::system(&self.caller.lifecycle);
+        Link::connect(&self.caller.identity, &self.caller.lifecycle, &names, Arc::clone(&self.target)).await
     }
 
     /// Connects and calls; TLS 1.3 tells of a refused client only after its own handshake is over.
@@ -275,4 +286,59 @@ fn a_request_names_this_instance_and_its_key_fits_the_certificate() {
         instance.identity.replace(&other.certificate, &other.key),
         Err(IdentityError::SomebodyElse { .. })
     ));
+}
+
+/// A name server that knows one address, or is away.
+#[derive(Debug)]
+struct NameServer(Mutex<Option<&'static str>>);
+
+impl Resolver for NameServer {
+    fn look_up(&self, _: Arc<str>) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+        match *self.0.lock().unwrap() {
+            Some(ip) => std::future::ready(Ok(vec![SocketAddr::new(ip.parse().unwrap(), 0)])).boxed(),
+            None => std::future::pending().boxed(),
+        }
+    }
+}
+
+/// An address that answers nothing, as that of a container which is gone: its queue of connections is
+/// full.
+async fn black_hole(address: SocketAddr) -> (TcpListener, Vec<TcpStream>) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(address).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let mut taken = Vec::new();
+    while let Ok(connected) = timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
+        taken.push(connected.unwrap());
+    }
+    (listener, taken)
+}
+
+#[tokio::test]
+async fn a_peer_that_moved_from_an_address_that_is_silent_now_is_found_by_the_same_connection() {
+    let pair = pair(Service::Administration, false).await;
+    let address: SocketAddr = pair.target.address.parse().unwrap();
+    let before = SocketAddr::new("127.0.0.2".parse().unwrap(), address.port());
+    let _silent = black_hole(before).await;
+    let server = Arc::new(NameServer(Mutex::new(Some("127.0.0.2"))));
+    let (lifecycle, identity) = (&pair.caller.lifecycle, &pair.caller.identity);
+    let names = Names::new(lifecycle, Arc::clone(&server) as Arc<dyn Resolver>);
+    let found = names.reach("peer", 1, |address| async move { Ok::<_, ()>(address.ip()) }).await;
+    assert_eq!(found.unwrap(), before.ip());
+
+    *server.0.lock().unwrap() = Some("127.0.0.1");
+    let dial = LinkDial::new(identity.clone(), lifecycle.clone(), Service::Administration).with_names(names);
+    let member = Member::new("administration1", &format!("peer:{}", address.port()), 1);
+    let link = dial.dial(&member).await.unwrap();
+    assert_eq!(link.heartbeat().await.unwrap(), http::StatusCode::NO_CONTENT);
+
+    // The names are away: the next connection does not notice.
+    *server.0.lock().unwrap() = None;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(60)).await;
+    tokio::time::resume();
+    let begun = Instant::now();
+    let link = dial.dial(&member).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    assert_eq!(link.heartbeat().await.unwrap(), http::StatusCode::NO_CONTENT);
 }

@@ -10,6 +10,7 @@ use evergate_model::name::NameError;
 use super::{Link, LinkError};
 use crate::identity::{Identity, Peer};
 use crate::lifecycle::Lifecycle;
+use crate::names::Names;
 
 /// A peer and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,14 +26,23 @@ pub struct Target {
 pub struct LinkDial {
     identity: Identity,
     lifecycle: Lifecycle,
+    names: Names,
     service: Service,
 }
 
 impl LinkDial {
-    /// A dialler of that service's instances, with this instance's identity.
+    /// A dialler of that service's instances, with this instance's identity. To be called where tasks
+    /// can run.
     #[must_use]
-    pub const fn new(identity: Identity, lifecycle: Lifecycle, service: Service) -> Self {
-        Self { identity, lifecycle, service }
+    pub fn new(identity: Identity, lifecycle: Lifecycle, service: Service) -> Self {
+        let names = Names::system(&lifecycle);
+        Self { identity, lifecycle, names, service }
+    }
+
+    /// The same, with names that lead where these do.
+    #[must_use]
+    pub fn with_names(self, names: Names) -> Self {
+        Self { names, ..self }
     }
 }
 
@@ -44,7 +54,8 @@ impl Dial for LinkDial {
             member.id.as_str().parse().map_err(|error: NameError| DialError::Dropped(error.to_string()))?;
         let peer = Peer::new(instance, self.service);
         let target = Arc::new(Target { peer, address: member.address.to_string() });
-        Link::connect(&self.identity, &self.lifecycle, target).await.map_err(|error| match error {
+        Link::connect(&self.identity, &self.lifecycle, &self.names, target).await.map_err(|error| match error
+        {
             LinkError::Connect { source, .. } => source.into(),
             LinkError::ConnectTimeout { .. } => DialError::TimedOut,
             other => DialError::Dropped(with_causes(&other)),

@@ -70,3 +70,27 @@ async fn a_topology_that_cannot_serve_is_refused() {
     assert!(told.contains("`policy9` has listeners"), "{told}");
     assert_eq!(api.places().await, places, "nothing was changed");
 }
+
+#[tokio::test]
+async fn what_an_instance_left_on_another_machine_is_believed_no_more() {
+    let api = Asker::new().await;
+    let certificates = || async {
+        let mut reading = api.fixture.office.store.read().await.unwrap();
+        let admitted = evergate_store::instances::admitted(&mut reading).await.unwrap();
+        let own = admitted.into_iter().find(|entry| entry.instance.as_str() == "policy2");
+        own.map(|entry| entry.certificates).unwrap_or_default()
+    };
+    let now = || api.fixture.office.now().as_milliseconds();
+    api.good(Method::POST, "/instances/policy2/bootstrap", json!({})).await;
+    let first = certificates().await;
+    let moment = now() + 1;
+    while now() < moment {
+        tokio::task::yield_now().await;
+    }
+    api.good(Method::POST, "/instances/policy2/bootstrap", json!({})).await;
+    assert_eq!(certificates().await.len(), first.len() + 1);
+    let told = api.good(Method::POST, "/instances/policy2/dismiss-older", json!({ "before": moment })).await;
+    assert_eq!(told, json!({ "dismissed": first.len() }));
+    let left = certificates().await;
+    assert!(left.len() == 1 && !first.contains(&left[0]), "{left:?}");
+}

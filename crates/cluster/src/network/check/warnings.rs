@@ -26,7 +26,9 @@ fn encryption(file: &NetworkFile, network: &Network, warnings: &mut Vec<Problem>
     }
     let has_database = matches!(network.database, Database::Managed(_));
     let message = match has_database {
-        true => "the networks are not encrypted: who listens between the machines reads what the managed database is sent",
+        true => {
+            "the networks are not encrypted: who listens between the machines reads what the managed database is sent"
+        }
         false => "the networks are not encrypted: only mutual TLS protects what instances say to each other",
     };
     let hint = "leave `encrypted_networks` out, and let IP protocol 50 (ESP) pass between the machines";

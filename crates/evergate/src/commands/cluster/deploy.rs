@@ -97,7 +97,8 @@ async fn change(
     if rollout.plan.is_empty() {
         return Ok(());
     }
-    let office: Office = office(common)?;
+    let mut office: Office = office(common)?;
+    office.begun = office.now().await;
     office.announce(network).await?;
     let source = Source::Running(&office.client);
     // Before anything is changed: what is missing ends the deployment here.

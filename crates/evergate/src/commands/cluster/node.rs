@@ -7,6 +7,7 @@ use evergate_cluster::swarm::SwarmNode;
 use evergate_model::Name;
 use serde_json::json;
 
+use super::rollout::office;
 use super::swarm::unknown;
 use super::{Common, consent, tell};
 use crate::failure::{Usage, hinted};
@@ -128,11 +129,20 @@ pub(super) async fn leave(arguments: &LeaveArguments, common: &Common) -> anyhow
             .target
             .done(&told, &format!("nothing to change: no machine is accepted as node `{name}`"));
     };
-    let runs: Vec<String> =
-        swarm.state().await?.labels.into_iter().filter(|(of, _)| of == name).map(|(_, of)| of).collect();
-    if node.is_ready && !runs.is_empty() {
+    let planned = network.instances().iter().filter(|planned| planned.node == *name);
+    let planned: Vec<&str> = planned.map(|planned| planned.name.as_str()).collect();
+    if !planned.is_empty() {
+        let text = format!("network.yml puts {} on node `{name}`", planned.join(", "));
+        return Err(hinted(
+            text,
+            "put them elsewhere or take them out, and deploy, first; that also un-admits what they leave there",
+        ));
+    }
+    let runs = swarm.state().await?.labels.into_iter().filter(|(of, _)| of == name).map(|(_, of)| of);
+    let runs: Vec<String> = runs.collect();
+    if !runs.is_empty() {
         let text = format!("node `{name}` runs {}", runs.join(", "));
-        return Err(hinted(text, "move them in network.yml, and deploy, first"));
+        return Err(hinted(text, "deploy first: evergate cluster deploy"));
     }
     if node.is_manager {
         let text = format!("node `{name}` is a manager of the swarm");
@@ -150,9 +160,11 @@ pub(super) async fn leave(arguments: &LeaveArguments, common: &Common) -> anyhow
     }
     let labels = swarm.unlabel(node).await?;
     swarm.expel(&node.id).await?;
-    let told = json!({ "left": true, "node": name, "id": node.id, "labels": labels });
+    // What ran there was un-admitted when it was deployed elsewhere; the keys that it held are replaced now.
+    office(common)?.rotate().await?;
+    let told = json!({ "left": true, "node": name, "id": node.id, "labels": labels, "rotated": true });
     let text = format!(
-        "took Docker node {} out of the swarm; on that machine: docker swarm leave\nIts volumes are still there.",
+        "took Docker node {} out of the swarm, and all internal keys are being rotated\nOn that machine: docker swarm leave; its volumes are still there. It knew the database's password, if an inner service ran there: change it if the machine is in other hands.",
         node.id
     );
     common.target.done(&told, &text)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Context;
-use evergate_cluster::api_client::ApiClient;
+use evergate_cluster::api_client::{ApiClient, segment};
 use evergate_cluster::network::Network;
 use evergate_cluster::render::{listeners, topology};
 use serde_json::{Value, json};
@@ -19,6 +19,8 @@ const PERIOD: Duration = Duration::from_millis(250);
 pub(super) struct Office {
     pub(super) client: ApiClient,
     pub(super) patience: Duration,
+    /// When the deployment began, by administration's clock, in milliseconds since 1970; nothing: it did not answer.
+    pub(super) begun: Option<i64>,
 }
 
 /// Where everything is by `network.yml`, in the words of the API.
@@ -57,6 +59,26 @@ impl Office {
         let told = self.client.put("/topology", &wanted).await;
         let told = told.context("administration was not told where everything is")?;
         Ok(told.get("changed") == Some(&Value::Bool(true)))
+    }
+
+    /// What it says of the moment.
+    pub(super) async fn now(&self) -> Option<i64> {
+        self.client.get("/status").await.ok()?.get("at")?.as_i64()
+    }
+
+    /// An instance runs elsewhere now: what it left behind on its old machine is believed no more.
+    pub(super) async fn dismiss_older(&self, name: &str) -> anyhow::Result<()> {
+        let Some(begun) = self.begun else { return Ok(()) };
+        let path = format!("/instances/{}/dismiss-older", segment(name));
+        let asked = self.client.post(&path, &json!({ "before": begun })).await;
+        asked.with_context(|| format!("the older certificates of `{name}` were not dismissed"))?;
+        Ok(())
+    }
+
+    /// Replaces all internal keys; the old ones are believed until everybody has the new ones.
+    pub(super) async fn rotate(&self) -> anyhow::Result<()> {
+        self.client.post("/keys/rotate", &json!({})).await.context("the keys were not rotated")?;
+        Ok(())
     }
 
     /// When the process of an instance began, as far as it is known.

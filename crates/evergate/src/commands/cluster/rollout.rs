@@ -121,7 +121,10 @@ impl Rollout {
             let undone = swarm.take_back(undo).await?;
             return Err(SwarmError::NotReady { name: name.to_owned(), why, undone }.into());
         }
-        Ok(())
+        match step {
+            Step::Move { name, .. } => office.dismiss_older(name).await,
+            _ => Ok(()),
+        }
     }
 
     /// The names of all that it is to run.
@@ -152,5 +155,9 @@ pub(super) async fn accepted(swarm: &Swarm) -> anyhow::Result<BTreeSet<Name>> {
 
 /// Administration of the installation that a command is for.
 pub(super) fn office(common: &Common) -> anyhow::Result<Office> {
-    Ok(Office { client: common.target.client()?, patience: Duration::from_secs(common.patience) })
+    Ok(Office {
+        client: common.target.client()?,
+        patience: Duration::from_secs(common.patience),
+        begun: None,
+    })
 }

@@ -48,7 +48,7 @@ fn line(comparison: &Comparison) -> Line {
             let most = ahead.unsigned_abs().saturating_add(*within);
             Line::ok(CHECK, format!("no more than {} from {with}{doubt}", seconds(most)))
         }
-        ..=TOO_MUCH => Line::warn(CHECK, apart(), fix),
+        _ if off <= TOO_MUCH => Line::warn(CHECK, apart(), fix),
         _ => Line::fail(CHECK, format!("{}: codes and tokens are refused", apart()), fix),
     };
     comparison.peer.iter().fold(line, |line, peer| line.of(peer))

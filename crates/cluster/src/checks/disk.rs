@@ -57,7 +57,7 @@ fn amount(bytes: u64) -> String {
     let mebibytes = bytes >> 20;
     match mebibytes {
         ..1024 => format!("{mebibytes} MiB"),
-        _ => format!("{}.{} GiB", mebibytes >> 10, (mebibytes & 1023) * 10 >> 10),
+        _ => format!("{}.{} GiB", mebibytes >> 10, ((mebibytes & 1023) * 10) >> 10),
     }
 }
 

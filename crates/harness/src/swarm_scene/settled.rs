@@ -92,7 +92,8 @@ pub(super) fn still_trusts(status: &Value, node: &str) -> Vec<String> {
     };
     let mut left = Vec::new();
     for caller in elsewhere.iter().map(|instance| text(instance, "name")) {
-        let is_of_caller = |link: &&Value| text(link, "from") == caller && SERVICES.contains(&text(link, "to"));
+        let is_of_caller =
+            |link: &&Value| text(link, "from") == caller && SERVICES.contains(&text(link, "to"));
         let links: Vec<&Value> = list(status, "links").iter().filter(is_of_caller).collect();
         if links.is_empty() {
             left.push(format!("{caller} does not say whom it calls"));

@@ -7,6 +7,8 @@ use super::{NetworkFile, SwarmScene};
 
 /// For so many seconds requests go on after each change.
 const AFTER: u32 = 3;
+/// The tag of the image at first: the program's version.
+const FIRST: &str = concat!(":", env!("CARGO_PKG_VERSION"));
 /// The other image.
 const OTHER: &str = "evergate:other";
 
@@ -38,15 +40,13 @@ impl SwarmScene {
         for node in ["node-a", "node-b", "node-c"] {
             self.cluster(node, &["image", "--tag", OTHER]).await?;
         }
-        let first = self.network.image.clone();
         let loads = self.requests()?;
-        for image in [OTHER, &first] {
-            let took = self.change(|file| image.clone_into(&mut file.image)).await?;
+        for (image, tag) in [(Some(OTHER), ":other"), (None, FIRST)] {
+            let took = self.change(|file| file.image = image).await?;
             let tasks = self.tasks().await?;
-            let tag = image.trim_start_matches("evergate");
             let others: Vec<&String> = tasks.values().filter(|task| !task.ends_with(tag)).collect();
-            ensure!(others.is_empty(), "not of the image {image}: {others:?}");
-            println!("all of {image} in {took:.1?}");
+            ensure!(others.is_empty(), "not of the image {tag}: {others:?}");
+            println!("all of the image {tag} in {took:.1?}");
             loads.go_on(AFTER).await?;
         }
         let reports = loads.stop().await?;

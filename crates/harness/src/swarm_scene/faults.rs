@@ -57,8 +57,8 @@ impl SwarmScene {
         let reports = loads.stop().await?;
         reports.print("a worker and the manager killed, a worker cut off", &format!("{:?}", self.size));
         reports.nothing_lost()?;
-        reports.nobody_waited(self.size.patience)?;
         self.scene.happened_once(&reports).await?;
+        reports.nobody_waited(self.size.patience)?;
         let promised =
             [("the worker's end", seen, SEEN), ("the cut", apart, SEEN), ("the standby", leads, LEADS)];
         for (what, took, promised) in promised {

@@ -7,15 +7,13 @@ use super::{Nodes, PORT};
 
 /// The name of the stack.
 pub(super) const STACK: &str = "acme";
-/// The image at first.
-const IMAGE: &str = "evergate:first";
 
 /// What is in the file. The first choice of policy, authentication and distribution is on the worker node-b; that of
 /// administration on the manager node-a, which has one of each.
 #[derive(Debug, Clone)]
 pub struct NetworkFile {
-    /// The image of all instances.
-    pub image: String,
+    /// The image of all instances, if it is not that of the program itself.
+    pub image: Option<&'static str>,
     /// Where policy2 is, if it is anywhere.
     pub policy2: Option<&'static str>,
     addresses: [(&'static str, &'static str, Ipv4Addr); 4],
@@ -30,15 +28,15 @@ impl NetworkFile {
             ("node-c", "swarm: worker", nodes.c.address()),
             ("edge-1", "zone: dmz", nodes.edge.address()),
         ];
-        Self { image: IMAGE.to_owned(), policy2: None, addresses, balancer }
+        Self { image: None, policy2: None, addresses, balancer }
     }
 
     /// The whole text.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = format!(
-            "stack: {STACK}\nimage: {}\ndatabase: {{ url_file: database-url }}\nnodes:\n",
-            self.image
+            "stack: {STACK}\ndatabase: {{ url_file: database-url }}\nencrypted_networks: false\n{}nodes:\n",
+            self.image.map(|image| format!("image: {image}\n")).unwrap_or_default()
         );
         for (name, part, address) in self.addresses {
             // Writing to a text cannot fail.

@@ -79,32 +79,31 @@ fn unsettled(status: &Value) -> Vec<String> {
     left
 }
 
-/// What status shows of a node when it has noticed that the node is away: who still sends calls there, or takes an
-/// instance there to be up. Those on the node itself are not asked.
+/// What status lacks to show that a node is away: who still sends calls there, or takes an instance there to be up, or
+/// does not say whom it calls. Those on the node itself are not asked.
 pub(super) fn still_trusts(status: &Value, node: &str) -> Vec<String> {
-    let on_node: BTreeSet<&str> = list(status, "instances")
-        .iter()
-        .filter(|instance| text(instance, "node") == node)
-        .map(|instance| text(instance, "name"))
-        .collect();
-    let elsewhere = list(status, "links")
-        .iter()
-        .filter(|link| SERVICES.contains(&text(link, "to")) && !on_node.contains(text(link, "from")));
+    let (on_node, elsewhere): (Vec<&Value>, Vec<&Value>) =
+        list(status, "instances").iter().partition(|instance| text(instance, "node") == node);
+    let on_node: BTreeSet<&str> = on_node.iter().map(|instance| text(instance, "name")).collect();
     let trusts = |link: &&Value| {
         let mut candidates = list(link, "candidates").iter();
         on_node.contains(text(link, "active"))
             || candidates.any(|one| on_node.contains(text(one, "instance")) && text(one, "state") == "up")
     };
-    let line = |link: &Value| {
-        format!(
-            "{} calls {}: {} {}",
-            text(link, "from"),
-            text(link, "to"),
-            link["active"],
-            link["candidates"]
-        )
-    };
-    elsewhere.filter(trusts).map(line).collect()
+    let mut left = Vec::new();
+    for caller in elsewhere.iter().map(|instance| text(instance, "name")) {
+        let is_of_caller =
+            |link: &&Value| text(link, "from") == caller && SERVICES.contains(&text(link, "to"));
+        let links: Vec<&Value> = list(status, "links").iter().filter(is_of_caller).collect();
+        if links.is_empty() {
+            left.push(format!("{caller} does not say whom it calls"));
+        }
+        let trusting = links.into_iter().filter(trusts);
+        left.extend(trusting.map(|link| {
+            format!("{caller} calls {}: {} {}", text(link, "to"), link["active"], link["candidates"])
+        }));
+    }
+    left
 }
 
 fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
@@ -148,5 +147,8 @@ mod tests {
         assert!(still_trusts(&status("ready", "policy2", "down"), "node-b").is_empty());
         assert_eq!(still_trusts(&status("ready", "policy2", "up"), "node-b").len(), 1);
         assert_eq!(still_trusts(&status("ready", "policy1", "suspect"), "node-b").len(), 1);
+        let mut silent = status("ready", "policy2", "down");
+        silent["links"] = json!([]);
+        assert_eq!(still_trusts(&silent, "node-b"), ["policy2 does not say whom it calls"]);
     }
 }

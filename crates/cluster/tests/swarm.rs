@@ -1,4 +1,13 @@
 //! A network on the swarm of a real engine.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, and starts an engine"
+)]
 
 #[path = "swarm/engine.rs"]
 mod engine;

@@ -63,6 +63,7 @@ fn instance(authority: &Authority, service: Service, directory: &std::path::Path
         database: None,
         wrapping_key: None,
         listeners: Vec::new(),
+        is_outside: false,
     };
     let admitted = Admitted { instance: name, service, certificates: vec![issued.fingerprint] };
     (Instance::prepare(bootstrap, directory).unwrap(), admitted)

@@ -126,8 +126,9 @@ impl SwarmScene {
     /// From the secret of the swarm that administration was started with.
     fn wrapping_key(&self) -> Result<Secret> {
         let pid = pid_of(&self.nodes.a, "administration1")?;
-        let file = format!("/proc/{pid}/root/run/secrets/bootstrap.json");
-        let bootstrap: Value = serde_json::from_str(&std::fs::read_to_string(&file).context(file)?)?;
+        let file = Path::new("/proc").join(pid.to_string()).join("root/run/secrets/bootstrap.json");
+        let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        let bootstrap: Value = serde_json::from_str(&text)?;
         let text = bootstrap["wrapping_key"].as_str().context("administration has no wrapping key")?;
         Ok(Secret::new("wrapping key", &HEXLOWER_PERMISSIVE.decode(text.as_bytes())?))
     }

@@ -52,6 +52,11 @@ impl Directory {
         Ok(directory)
     }
 
+    /// The process that says in the lock's file that it has the directory: believed only of a lock that is held.
+    pub(crate) fn holder(directory: &Path) -> Option<u32> {
+        std::fs::read_to_string(directory.join(LOCK)).ok()?.trim().parse().ok()
+    }
+
     /// Its absolute path.
     pub(crate) fn path(&self) -> &Path {
         &self.path

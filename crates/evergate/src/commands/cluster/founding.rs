@@ -46,7 +46,10 @@ pub(super) async fn stop(data: &Path) -> anyhow::Result<Stopped> {
     let (Err(_), Ok(running)) = (&taken, Running::read(data)) else {
         return Ok(Stopped { directory: taken?, since: None });
     };
-    // The lock is held, so what wrote `up.json` lives.
+    // Whoever holds the lock lives, and has written its id there; a file that another left names nobody to be stopped.
+    if Directory::holder(data) != Some(running.supervisor) {
+        return Err(taken.err().unwrap_or_else(|| anyhow::anyhow!("`{}` is in use", data.display())));
+    }
     let supervisor = Pid::from_raw(i32::try_from(running.supervisor).context("`up.json` names no process")?);
     tell(&format!("stopping the installation that runs here (process {supervisor})"));
     let since = Instant::now();
@@ -58,6 +61,11 @@ pub(super) async fn stop(data: &Path) -> anyhow::Result<Stopped> {
             Err(_) => tokio::time::sleep(PERIOD).await,
         }
     }
+}
+
+/// Whether a directory holds an installation on one machine.
+pub(super) fn is_on_one_machine(data: &Path) -> bool {
+    data.join(SQLITE).exists()
 }
 
 /// Opens the database that the installation is to have; before anything is stopped, so that what is wrong with it costs
@@ -83,7 +91,7 @@ pub(super) async fn move_database(
     target: &Store,
 ) -> anyhow::Result<Option<u64>> {
     let file = data.join(SQLITE);
-    if !file.exists() {
+    if !is_on_one_machine(data) {
         anyhow::ensure!(
             setup::database_url(data)? == *url,
             "there is no installation on one machine in `{}`",

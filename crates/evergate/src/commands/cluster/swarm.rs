@@ -16,6 +16,7 @@ use super::inputs::Source;
 use super::rollout::{Rollout, accepted};
 use super::{Common, founding, images, tell};
 use crate::failure::{Usage, hinted};
+use crate::up::directory::Directory;
 
 const ABOUT: &str = "Make a swarm on this engine if it is in none, accept this machine as a node, load the images, and make the
 installation
@@ -111,15 +112,17 @@ async fn member(engine: &Engine, address: &str) -> anyhow::Result<(bool, String)
 async fn begin(arguments: &InitArguments, common: &Common, network: &Network) -> anyhow::Result<Value> {
     refuse_managed(network)?;
     let data = &common.target.data;
-    let stopped = founding::stop(data).await?;
-    anyhow::ensure!(
-        stopped.since.is_none(),
-        "the installation in `{}` was stopped; say --from to bring it into the swarm, or start it again",
-        data.display()
-    );
+    if founding::is_on_one_machine(data) {
+        let text = format!("there is an installation in `{}` already", data.display());
+        return Err(hinted(
+            text,
+            format!("bring it along with --from {}, or choose another --data", data.display()),
+        ));
+    }
+    let directory = Directory::take(data)?;
     let (url, store) = founding::database(network, data).await?;
     store.close().await;
-    let made = founding::set_up(network, &stopped.directory, &url, &arguments.domain).await?;
+    let made = founding::set_up(network, &directory, &url, &arguments.domain).await?;
     let text = format!(
         "made the installation; its administrator is `{}`, the password is in {}\nNext: evergate cluster join-token, or, where no other machine joins, evergate cluster deploy",
         made.administrator,

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 use evergate_cluster::api_client::{ApiClient, segment};
 use evergate_cluster::image;
-use evergate_cluster::network::{Database, Network, Planned};
+use evergate_cluster::network::{Database, DistributeKeys, Network, Planned};
 use evergate_cluster::plan::{Plan, State, Step};
 use evergate_cluster::render::{DATABASE, Inputs};
 use evergate_cluster::swarm::Contents;
@@ -77,6 +77,7 @@ pub(super) async fn contents(
         let content = match of.get(secret) {
             Some(instance) => match given(directory, &format!("{instance}.json"))? {
                 Some(given) => given,
+                None if is_carried(network, source) => return Err(not_carried(instance)),
                 None => source.issue(instance).await?,
             },
             None if *secret == password(network) => {
@@ -90,6 +91,20 @@ pub(super) async fn contents(
         contents.insert(secret.clone(), content);
     }
     Ok(contents)
+}
+
+/// Whether bootstrap files reach the swarm by somebody's hand only; founding has made them here.
+fn is_carried(network: &Network, source: &Source<'_>) -> bool {
+    network.distribute_keys() == DistributeKeys::Manual && matches!(source, Source::Running(_))
+}
+
+fn not_carried(instance: &Name) -> anyhow::Error {
+    hinted(
+        format!(
+            "network.yml says `distribute_keys: manual`, and nobody has brought the bootstrap file of `{instance}`"
+        ),
+        format!("evergate bootstrap {instance} -o DIR/{instance}.json, and deploy with --secrets DIR"),
+    )
 }
 
 fn given(directory: Option<&Path>, file: &str) -> anyhow::Result<Option<Secret<String>>> {
@@ -145,6 +160,23 @@ instances:
   distribution1: { service: distribution, node: a }
   access-point1: { service: access-point, node: a, listen: [{ port: 443, all_interfaces: true }] }
 ";
+
+    #[tokio::test]
+    async fn where_files_are_carried_by_hand_administration_is_not_asked_for_them() {
+        let text = FILE.replace("stack: acme", "stack: acme\ndistribute_keys: manual");
+        let network = Network::parse(&text).unwrap();
+        let state = State::default();
+        let inputs = inputs(&network, &state);
+        let plan =
+            Plan::between(&state, &evergate_cluster::render::render(&network, &inputs).unwrap()).unwrap();
+        let nobody = Vec::from(["https://127.0.0.1:1/api/v1".to_owned()]);
+        let client = ApiClient::new(nobody, b"", Secret::new(String::new())).unwrap();
+        let error = contents(&plan, &network, &inputs, None, &Source::Running(&client)).await.err().unwrap();
+        assert!(
+            error.to_string().contains("nobody has brought the bootstrap file of `access-point1`"),
+            "{error}"
+        );
+    }
 
     fn secret_of_policy(state: &State) -> String {
         inputs(&Network::parse(FILE).unwrap(), state).bootstraps[&"policy1".parse::<Name>().unwrap()].clone()

@@ -38,6 +38,7 @@ pub(crate) async fn issue_first(
         .issue_instance(&request.request, &instance.name, instance.service, now)
         .map_err(|error| Failure::crypto("instance certificate")(&error))?;
     let admission = Admission {
+        line: certificate.fingerprint.clone(),
         certificate: certificate.fingerprint,
         instance: instance.name.clone(),
         service: instance.service,

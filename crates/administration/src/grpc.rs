@@ -3,8 +3,9 @@
 mod snapshots;
 
 use std::pin::Pin;
+use std::sync::Arc;
 
-use evergate_model::{Name, Service};
+use evergate_model::Service;
 use evergate_process::identity::{Peer, PeerCertificate};
 use evergate_store::instances::{self, Admission};
 use evergate_store::keys::Role;
@@ -55,9 +56,10 @@ impl Administration for Grpc {
         &self,
         request: Request<RenewCertificateRequest>,
     ) -> Result<Response<RenewCertificateReply>, Status> {
-        let peer = peer(&request)?;
-        let signing_request = &request.get_ref().signing_request;
-        let certificate = issue(&self.0, signing_request, &peer.instance, peer.service).await?;
+        let shown = request.extensions().get::<Arc<PeerCertificate>>().cloned();
+        let shown = shown.ok_or_else(|| Status::permission_denied("who are you"))?;
+        let certificate =
+            issue(&self.0, &request.get_ref().signing_request, &shown.peer, &shown.sha256).await?;
         let not_after =
             PeerCertificate::read_pem(&certificate).map_or(0, |read| read.not_after.saturating_mul(1000));
         Ok(Response::new(RenewCertificateReply { certificate, not_after }))
@@ -106,16 +108,16 @@ fn peer<T>(request: &Request<T>) -> Result<Peer, Status> {
     request.extensions().get::<Peer>().cloned().ok_or_else(|| Status::permission_denied("who are you"))
 }
 
-/// A certificate for an instance's own new key, admitted before it is answered. Only an instance of
-/// the topology gets one. A repeated request gets the same certificate: another one would push the
-/// one in use from the admitted list.
+/// A certificate for an instance's own new key, admitted before it is answered, of the line of the one that it has
+/// `shown` (SHA-256, hex). Only an instance of the topology gets one, and only by a certificate that is admitted still. A
+/// repeated request gets the same certificate: another one would push the one in use from the admitted list.
 pub(crate) async fn issue(
     office: &Office,
     signing_request: &str,
-    instance: &Name,
-    service: Service,
+    peer: &Peer,
+    shown: &str,
 ) -> Result<String, Failure> {
-    let now = office.now();
+    let (instance, service, now) = (&peer.instance, peer.service, office.now());
     let key = format!("certificate {}", token_hash(&format!("{instance}\0{signing_request}")));
     let mut tx = office.store.begin().await?;
     if let Some(certificate) = effects::find(&mut tx, &key, "").await? {
@@ -125,6 +127,9 @@ pub(crate) async fn issue(
     if topology.find(instance).is_none_or(|known| known.service != service) {
         return Err(Failure::NotFound(format!("instance `{instance}`")));
     }
+    // Its connection may outlive its admission by a moment.
+    let line = instances::line(&mut tx, instance, shown).await?;
+    let line = line.ok_or_else(|| Failure::Conflict("this certificate is admitted no more".to_owned()))?;
     let authority = authorities::issuing(&mut tx, &office.vault, Role::Identity).await?;
     let issued = authority
         .issue_instance(signing_request, instance, service, now)
@@ -135,6 +140,7 @@ pub(crate) async fn issue(
         service,
         not_after: issued.expires_at,
         admitted_at: now,
+        line,
     };
     let actor = Actor::Instance(instance.clone());
     instances::admit(&mut tx, &actor, now, &admission, CERTIFICATES_KEPT).await?;

@@ -30,8 +30,8 @@ pub use demo::DemoUser;
 pub(crate) use demo::EMAIL as DEMO_EMAIL;
 pub(crate) use files::new_password;
 pub use files::{
-    ADMINISTRATOR, API_TOKEN_FILE, DATABASE_URL_FILE, DEMO_FILE, LOCAL_CA_FILE, PASSWORD_FILE,
-    WRAPPING_KEY_FILE,
+    ADMINISTRATOR, API_TOKEN_FILE, DATABASE_PASSWORD_FILE, DATABASE_URL_FILE, DEMO_FILE, LOCAL_CA_FILE,
+    PASSWORD_FILE, WRAPPING_KEY_FILE,
 };
 
 /// So long a database that is not there yet is waited for.
@@ -43,8 +43,10 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub struct SetUp {
     /// Its directory on this machine: absolute, there, for its owner alone.
     pub directory: PathBuf,
-    /// The URL of its database: [`sqlite_url`], or a PostgreSQL's.
+    /// The URL of its database, as its instances are told: [`sqlite_url`], or a PostgreSQL's.
     pub database: Secret<String>,
+    /// The URL by which this process reaches the database, where that is another.
+    pub database_from_here: Option<Secret<String>>,
     /// Its instances, on whichever node.
     pub topology: Topology,
     /// The node that this is; only its instances get their bootstrap files here. `None`: all of them.
@@ -115,6 +117,14 @@ pub fn keep_database_url(directory: &Path, url: &Secret<String>) -> anyhow::Resu
     files::keep_database_url(directory, url)
 }
 
+/// The password of a database that the installation runs itself: the one that it has, or a new one.
+///
+/// # Errors
+/// When the file with it cannot be read or written.
+pub fn database_password(directory: &Path) -> anyhow::Result<Secret<String>> {
+    files::database_password(directory)
+}
+
 /// The signed snapshot of one service as it lies in an installation's database.
 ///
 /// # Errors
@@ -135,7 +145,8 @@ pub async fn latest_snapshot(directory: &Path, audience: evergate_model::Service
 pub async fn set_up(wanted: &SetUp, clock: &Clock) -> anyhow::Result<Installation> {
     let memory = Memory::of_instances(&wanted.directory)?;
     let settings = Settings { create: true, memory, ..Settings::default() };
-    let store = open_patiently(wanted.database.expose(), settings).await.with_context(|| {
+    let url = wanted.database_from_here.as_ref().unwrap_or(&wanted.database);
+    let store = open_patiently(url.expose(), settings).await.with_context(|| {
         format!("cannot open the database of the installation in `{}`", wanted.directory.display())
     })?;
     let outcome = write(wanted, &store, clock.now()).await;

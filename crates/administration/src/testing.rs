@@ -53,6 +53,7 @@ impl Fixture {
         let wanted = SetUp {
             directory: directory.path().to_owned(),
             database: crate::setup::sqlite_url(directory.path()),
+            database_from_here: None,
             node: None,
             topology: topology(),
             listeners: BTreeMap::new(),

@@ -9,7 +9,8 @@ use evergate_store::{Actor, Tx, installation, instances};
 
 use crate::Failure;
 
-/// Takes it over; whether callers must be told. Instances that are in it no more are admitted no more.
+/// Takes it over; whether callers must be told. Instances that are in it no more, or run another service, are
+/// admitted no more.
 ///
 /// # Errors
 /// When the database fails.
@@ -22,7 +23,7 @@ pub(crate) async fn adopt(
 ) -> Result<bool, Failure> {
     let mut is_changed = installation::set_topology(tx, actor, now, topology).await?;
     for admitted in instances::admitted(tx).await? {
-        if topology.find(&admitted.instance).is_none() {
+        if topology.find(&admitted.instance).is_none_or(|known| known.service != admitted.service) {
             is_changed |= instances::dismiss(tx, actor, now, &admitted.instance).await?;
         }
     }

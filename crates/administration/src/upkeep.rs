@@ -93,7 +93,9 @@ async fn renew_own(office: Office) {
     let ask = |signing_request: String| {
         let office = office.clone();
         async move {
-            let issued = grpc::issue(&office, &signing_request, office.name(), Service::Administration).await;
+            let identity = &office.instance.identity;
+            let shown = identity.own().certificate_sha256.clone();
+            let issued = grpc::issue(&office, &signing_request, identity.me(), &shown).await;
             issued.map_err(|error| crate::failure::chain(&error))
         }
     };

@@ -62,6 +62,7 @@ fn wanted(directory: &Path) -> SetUp {
     SetUp {
         directory: directory.to_owned(),
         database: setup::sqlite_url(directory),
+        database_from_here: None,
         node: None,
         topology: topology(20_000),
         listeners: BTreeMap::from([(

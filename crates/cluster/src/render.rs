@@ -14,6 +14,7 @@ use evergate_model::{Name, Service};
 
 use crate::network::{Database, Network, Planned};
 pub use reach::{Opening, listeners, openings, reached_at, servers, topology};
+pub use service::managed_url;
 
 use layout::Layout;
 use yaml::{Entry, Yaml, entry, mapping, plain, text};
@@ -109,8 +110,18 @@ impl ComposeFile {
 
     /// The same file without what is on other nodes than these.
     #[must_use]
-    pub fn on_nodes(mut self, nodes: &BTreeSet<Name>) -> Self {
-        self.services.retain(|_, service| nodes.contains(&service.node));
+    pub fn on_nodes(self, nodes: &BTreeSet<Name>) -> Self {
+        self.narrowed(|_, service| nodes.contains(&service.node))
+    }
+
+    /// The same file with the managed database alone.
+    #[must_use]
+    pub fn of_database(self) -> Self {
+        self.narrowed(|name, _| name == DATABASE)
+    }
+
+    fn narrowed(mut self, is_in: impl Fn(&str, &Rendered) -> bool) -> Self {
+        self.services.retain(|name, service| is_in(name, service));
         let names: Vec<&str> = self.services.keys().map(String::as_str).collect();
         self.text = self.file.with_only("services", &names);
         self

@@ -5,6 +5,7 @@
 //! stack deploy`, one at a time, so that the rendered file deployed by hand leads to the same state.
 
 mod apply;
+mod bridge;
 mod engine;
 mod member;
 mod nodes;
@@ -23,8 +24,16 @@ pub use engine::{DEFAULT_HOST, Engine};
 pub use member::{JoinLine, Membership};
 pub use nodes::SwarmNode;
 
+/// Of what a machine says of itself so many characters are shown.
+const SHOWN: usize = 253;
 /// How often what is waited for is looked at.
 const PERIOD: Duration = Duration::from_millis(250);
+
+/// What a machine says of itself, for a terminal: whoever joined with a token has written it.
+fn shown(text: &str) -> String {
+    let shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+    shown.replace("\\'", "'").replace("\\\"", "\"")
+}
 
 /// A stack in a swarm, seen from one of its managers.
 #[derive(Debug)]
@@ -37,7 +46,25 @@ pub struct Swarm {
 }
 
 /// What the secrets that a plan makes contain, by their names.
-pub type Contents = BTreeMap<String, Secret<String>>;
+pub type Contents = BTreeMap<String, Content>;
+
+/// A secret that is to be made.
+#[derive(Debug)]
+pub struct Content {
+    /// What is kept from everybody.
+    pub text: Secret<String>,
+    /// What is known of it.
+    pub made_for: MadeFor,
+}
+
+/// What is written beside a secret with a bootstrap file.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MadeFor {
+    /// The node whose instance gets it: on another one it is not used.
+    pub node: Option<Name>,
+    /// SHA-256 of the first certificate in it, hex: what the instance renews from it belongs together.
+    pub line: Option<String>,
+}
 
 /// Why a swarm could not be seen or changed.
 #[derive(Debug, thiserror::Error)]

@@ -17,7 +17,7 @@ use std::time::Duration;
 use evergate_cluster::network::Network;
 use evergate_cluster::plan::{Plan, Step};
 use evergate_cluster::render::{ComposeFile, Inputs, render};
-use evergate_cluster::swarm::{Contents, Engine, Membership, Swarm, SwarmError};
+use evergate_cluster::swarm::{Content, Contents, Engine, MadeFor, Membership, Swarm, SwarmError};
 use evergate_model::{Name, Secret};
 
 use engine::{ADDRESS, OwnEngine};
@@ -52,12 +52,19 @@ fn name(text: &str) -> Name {
     text.parse().unwrap()
 }
 
+/// What is kept beside secrets.
+fn made_for() -> MadeFor {
+    MadeFor { node: Some(name("node-a")), line: Some("ab12".to_owned()) }
+}
+
 /// Carries out what is planned; answers the steps.
 async fn deploy(swarm: &Swarm, text: &str) -> Result<Vec<String>, SwarmError> {
     let file = file(text);
     let plan = Plan::between(&swarm.state().await?, &file).unwrap();
     let secrets = plan.steps.iter().filter_map(|step| match step {
-        Step::MakeSecret(secret) => Some((secret.clone(), Secret::new("{}".to_owned()))),
+        Step::MakeSecret(secret) => {
+            Some((secret.clone(), Content { text: Secret::new("{}".to_owned()), made_for: made_for() }))
+        }
         _ => None,
     });
     let contents: Contents = secrets.collect();
@@ -129,6 +136,8 @@ async fn a_network_is_deployed_changed_rolled_back_and_removed_on_a_real_engine(
     deploy(&swarm, &newer).await.unwrap();
     assert_eq!(swarm.state().await.unwrap(), state);
 
+    let made = swarm.secrets_made().await.unwrap();
+    assert_eq!(made.get("acme_policy2-bootstrap-1"), Some(&made_for()));
     // A removed instance takes its label and its secret with it.
     deploy(&swarm, &ONE.replace("  policy2: { service: policy, node: node-a, priority: 2 }\n", ""))
         .await

@@ -85,7 +85,7 @@ fn as_nobody(program: &Path) -> Command {
 }
 
 /// The directory of the newest version.
-fn programs() -> Result<PathBuf> {
+pub(crate) fn programs() -> Result<PathBuf> {
     let entries = std::fs::read_dir(PROGRAMS).with_context(|| format!("PostgreSQL is not in {PROGRAMS}"))?;
     let versions = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let newest = versions.max().with_context(|| format!("PostgreSQL is not in {PROGRAMS}"))?;

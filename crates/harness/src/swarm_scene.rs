@@ -11,6 +11,8 @@ mod edge;
 mod faults;
 mod firewall;
 mod grow;
+mod leaving;
+mod managed;
 mod network_file;
 mod settled;
 mod stranger;
@@ -50,15 +52,23 @@ pub struct Size {
     pub dead: u32,
     /// For how many seconds a machine is cut off.
     pub cut_off: u32,
+    /// Whose image is changed; none of these: everybody's.
+    pub changed: &'static [&'static str],
     /// By how much anything may take longer than is promised: development builds on a busy machine are slow.
     pub patience: u32,
 }
 
 impl Size {
     /// For every commit.
-    pub const MODERATE: Self = Self { rate: 20, dead: 8, cut_off: 15, patience: 5 };
+    pub const MODERATE: Self = Self {
+        rate: 20,
+        dead: 8,
+        cut_off: 15,
+        changed: &["administration2", "policy1", "authentication2", "access-point2"],
+        patience: 5,
+    };
     /// What the product promises.
-    pub const FULL: Self = Self { rate: 100, dead: 20, cut_off: 60, patience: 1 };
+    pub const FULL: Self = Self { rate: 100, dead: 20, cut_off: 60, changed: &[], patience: 1 };
 }
 
 /// Everything. What goes first here is ended first.

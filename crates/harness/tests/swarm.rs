@@ -3,6 +3,7 @@
 //! `python3`, and fails without.
 
 use anyhow::Result;
+use evergate_cluster::render::POSTGRES;
 use evergate_harness::swarm_scene::{Size, SwarmScene};
 
 /// A scene that has grown.
@@ -25,9 +26,18 @@ async fn one_machine_grows_to_a_swarm_that_is_changed_and_struck() -> Result<()>
         scene.the_edge_reaches_what_is_printed_only().await?;
         scene.an_instance_is_added_moved_and_removed().await?;
         scene.the_image_is_changed_and_changed_back().await?;
-        scene.machines_die_and_are_cut_off().await
+        scene.machines_die_and_are_cut_off().await?;
+        scene.a_machine_leaves().await
     };
     let shown = shown.await;
+    scene.explained(shown).await?;
+    scene.scene.end().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_machine_goes_on_in_a_swarm_with_a_database_of_its_own() -> Result<()> {
+    let mut scene = SwarmScene::start(Size::MODERATE).await?;
+    let shown = scene.goes_on_with_a_database_of_its_own(POSTGRES).await;
     scene.explained(shown).await?;
     scene.scene.end().await
 }

@@ -221,7 +221,8 @@ impl Identity {
     }
 
     /// Believes these administration instances also by certificates that were issued since the list was made, at
-    /// `since`, until the next list says which. Only who is admitted can have such a one.
+    /// `since`, until the next list says which. Only who was admitted when it was issued can have such a one; one that was
+    /// dismissed since is believed until that list comes.
     pub fn believe_newer(&self, administration: Vec<Name>, since: Timestamp) {
         let _writing = self.0.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.0.trust.load();

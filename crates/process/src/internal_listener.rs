@@ -177,8 +177,10 @@ impl Server {
         stream: TlsStream<TcpStream>,
         certificate: &PeerCertificate,
     ) -> anyhow::Result<()> {
+        let shown = Arc::new(certificate.clone());
         let service = hyper::service::service_fn(|mut request: http::Request<Incoming>| {
             request.extensions_mut().insert(certificate.peer.clone());
+            request.extensions_mut().insert(Arc::clone(&shown));
             request.extensions_mut().insert(Arrived::now());
             self.router.clone().oneshot(request.map(Body::new))
         });

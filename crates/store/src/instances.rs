@@ -23,6 +23,8 @@ pub struct Admission {
     pub not_after: Timestamp,
     /// When it was admitted.
     pub admitted_at: Timestamp,
+    /// The first certificate, of a bootstrap file, that it was renewed from; or itself, if it is one.
+    pub line: String,
 }
 
 /// All admissions, by instance, oldest first.
@@ -35,8 +37,10 @@ pub async fn admissions(connection: &mut Connection) -> Result<Vec<Admission>, S
         .await?
         .iter()
         .map(|row| {
+            let certificate: String = row.column("certificate")?;
             Ok(Admission {
-                certificate: row.column("certificate")?,
+                line: row.column::<Option<String>>("line")?.unwrap_or_else(|| certificate.clone()),
+                certificate,
                 instance: row.parsed("instance")?,
                 service: row.parsed("service")?,
                 not_after: row.moment("not_after")?,
@@ -44,6 +48,22 @@ pub async fn admissions(connection: &mut Connection) -> Result<Vec<Admission>, S
             })
         })
         .collect()
+}
+
+/// The line of a certificate of an instance, if it is admitted.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn line(
+    connection: &mut Connection,
+    instance: &Name,
+    certificate: &str,
+) -> Result<Option<String>, StoreError> {
+    let row = query(
+        "select coalesce(line, certificate) as line from admissions where instance = $1 and certificate = $2",
+    );
+    let row = row.bind(instance.as_str()).bind(certificate).fetch_optional(connection).await?;
+    row.map(|row| row.column("line")).transpose()
 }
 
 /// The admission list as a snapshot carries it.
@@ -67,7 +87,8 @@ pub async fn admitted(connection: &mut Connection) -> Result<Vec<Admitted>, Stor
     Ok(list)
 }
 
-/// Admits a certificate; of the same instance at most `keep - 1` older ones stay.
+/// Admits a certificate; of the same line at most `keep - 1` older ones stay, and of the same instance at most `keep - 1`
+/// older lines: who renews cannot push others' certificates out.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -79,33 +100,38 @@ pub async fn admit(
     keep: usize,
 ) -> Result<(), StoreError> {
     query(
-        "insert into admissions (certificate, instance, service, not_after, admitted_at) \
-         values ($1, $2, $3, $4, $5) on conflict do nothing",
+        "insert into admissions (certificate, instance, service, not_after, admitted_at, line) \
+         values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
     )
     .bind(&new.certificate)
     .bind(new.instance.as_str())
     .bind(new.service.as_str())
     .bind(new.not_after.as_milliseconds())
     .bind(new.admitted_at.as_milliseconds())
+    .bind(&new.line)
     .execute(tx)
     .await?;
-    let older: Vec<String> = query(
-        "select certificate from admissions where instance = $1 order by admitted_at desc, certificate",
-    )
-    .bind(new.instance.as_str())
-    .fetch_all(tx)
-    .await?
-    .iter()
-    .map(|row| row.column("certificate"))
-    .collect::<Result<_, _>>()?;
-    for certificate in
-        older.iter().filter(|certificate| **certificate != new.certificate).skip(keep.max(1) - 1)
-    {
+    let own = admissions(tx).await?.into_iter().filter(|admission| admission.instance == new.instance);
+    for certificate in too_many(&own.collect::<Vec<_>>(), new, keep.max(1) - 1) {
         query("delete from admissions where certificate = $1").bind(certificate).execute(tx).await?;
     }
     let detail = json!({ "certificate": new.certificate });
     audit::append(tx, now, actor, "instance.admitted", new.instance.as_str(), &detail).await?;
     Ok(())
+}
+
+/// The certificates of an instance, oldest first, that there is no room for beside a new one.
+fn too_many<'a>(own: &'a [Admission], new: &Admission, keep: usize) -> Vec<&'a str> {
+    let of_line = own.iter().rev().filter(|old| old.line == new.line && old.certificate != new.certificate);
+    let mut others: Vec<&str> = Vec::new();
+    for old in own.iter().rev().filter(|old| old.line != new.line) {
+        if !others.contains(&old.line.as_str()) {
+            others.push(&old.line);
+        }
+    }
+    let gone: Vec<&str> = others.into_iter().skip(keep).collect();
+    let of_others = own.iter().filter(|old| gone.contains(&old.line.as_str()));
+    of_line.skip(keep).chain(of_others).map(|old| old.certificate.as_str()).collect()
 }
 
 /// Un-admits every certificate of an instance; whether there was one.
@@ -130,28 +156,31 @@ pub async fn dismiss(
     Ok(was_admitted)
 }
 
-/// Un-admits the certificates of an instance that were admitted before `before`; how many.
+/// Un-admits the certificates of an instance that are of another line; how many. Where nothing of that line is admitted,
+/// nothing is done: `None`.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn dismiss_older(
+pub async fn dismiss_others(
     tx: &mut Tx,
     actor: &Actor,
     now: Timestamp,
     instance: &Name,
-    before: Timestamp,
-) -> Result<u64, StoreError> {
-    let dismissed = query("delete from admissions where instance = $1 and admitted_at < $2")
-        .bind(instance.as_str())
-        .bind(before.as_milliseconds())
-        .execute(tx)
-        .await?
-        .rows_affected();
-    if dismissed > 0 {
-        let detail = json!({ "certificates": dismissed });
-        audit::append(tx, now, actor, "instance.older-dismissed", instance.as_str(), &detail).await?;
+    line: &str,
+) -> Result<Option<u64>, StoreError> {
+    let own = admissions(tx).await?.into_iter().filter(|admission| admission.instance == *instance);
+    let (kept, others): (Vec<Admission>, Vec<Admission>) = own.partition(|admission| admission.line == line);
+    if kept.is_empty() {
+        return Ok(None);
     }
-    Ok(dismissed)
+    for other in &others {
+        query("delete from admissions where certificate = $1").bind(&other.certificate).execute(tx).await?;
+    }
+    if !others.is_empty() {
+        let detail = json!({ "certificates": others.len(), "line": line });
+        audit::append(tx, now, actor, "instance.others-dismissed", instance.as_str(), &detail).await?;
+    }
+    Ok(Some(others.len() as u64))
 }
 
 /// Un-admits certificates that expired before `before`; how many.

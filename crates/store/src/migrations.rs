@@ -57,6 +57,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     57 "0057_host_certificates"
     58 "0058_listeners"
     59 "0059_join_tokens"
+    60 "0060_certificate_lines"
 };
 
 /// What the name of a migration contains that takes away what an older program needs. All others

@@ -1,7 +1,8 @@
 //! The highest timeline that was seen, kept across starts: a server that was replaced and comes back is
 //! not believed, also by a process that has just started and reaches nobody else.
 //!
-//! Bound to the system identifier of PostgreSQL, so that a database made anew begins anew.
+//! Bound to the system identifier of PostgreSQL, so that a database made anew begins anew; what is known of another one is
+//! not forgotten for that.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -10,12 +11,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use evergate_model::DatabaseTimeline;
+use serde::Deserialize;
 use tokio::sync::Notify;
 
 /// The file's name in an instance's directory.
 pub const FILE: &str = "database-timeline.json";
 /// A longer file is none of ours.
 const FILE_MAX: u64 = 4096;
+/// So many PostgreSQL are remembered: that in use, and those before it. A restored installation has a new one.
+const SYSTEMS: usize = 8;
 
 /// Why what was remembered cannot be known.
 #[derive(Debug, thiserror::Error)]
@@ -42,12 +46,27 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Of the database in use, or of the one that was in use last.
-    own: Option<DatabaseTimeline>,
-    /// What others said of a database that is not in use here, or not yet.
-    heard: Option<DatabaseTimeline>,
+    /// Of each database that was in use here, the one that is or was last in the first place: the file.
+    used: Vec<DatabaseTimeline>,
+    /// What others said of databases that were not in use here, or not yet; the newest first.
+    heard: Vec<DatabaseTimeline>,
     /// Whether the file has another.
     is_unwritten: bool,
+}
+
+impl State {
+    fn highest(&self, system_identifier: u64) -> u32 {
+        let of_it = self.used.iter().chain(&self.heard);
+        let of_it = of_it.filter(|seen| seen.system_identifier == system_identifier);
+        of_it.map(|seen| seen.timeline).max().unwrap_or(0)
+    }
+}
+
+/// Puts what is known of one database in the first place.
+fn put_first(list: &mut Vec<DatabaseTimeline>, seen: DatabaseTimeline) {
+    list.retain(|other| other.system_identifier != seen.system_identifier);
+    list.insert(0, seen);
+    list.truncate(SYSTEMS);
 }
 
 impl Memory {
@@ -57,8 +76,8 @@ impl Memory {
     /// When there is a file that cannot be read.
     pub fn in_directory(directory: &Path) -> Result<Self, MemoryError> {
         let file = directory.join(FILE);
-        let own = read(&file).map_err(|source| MemoryError { file: file.clone(), source })?;
-        let state = Mutex::new(State { own, ..State::default() });
+        let used = read_all(&file).map_err(|source| MemoryError { file: file.clone(), source })?;
+        let state = Mutex::new(State { used, ..State::default() });
         Ok(Self(Arc::new(Inner { file: Some(file), state, raised: Notify::new() })))
     }
 
@@ -78,26 +97,22 @@ impl Memory {
     /// The highest timeline of the database in use, or of the one that was in use last.
     #[must_use]
     pub fn remembered(&self) -> Option<DatabaseTimeline> {
-        self.state().own
+        self.state().used.first().copied()
     }
 
     /// Another instance saw that. Servers of that PostgreSQL on a lower timeline are not believed from
     /// now on; of another one this says nothing.
     pub fn believe(&self, seen: DatabaseTimeline) {
         let mut state = self.state();
-        match &mut state.own {
-            Some(own) if own.system_identifier == seen.system_identifier => {
-                if own.timeline >= seen.timeline {
-                    return;
-                }
-                own.timeline = seen.timeline;
+        if state.highest(seen.system_identifier) >= seen.timeline {
+            return;
+        }
+        match state.used.iter_mut().find(|used| used.system_identifier == seen.system_identifier) {
+            Some(used) => {
+                used.timeline = seen.timeline;
                 self.write(&mut state);
             }
-            _ => {
-                let known = state.heard.filter(|heard| heard.system_identifier == seen.system_identifier);
-                let timeline = known.map_or(seen.timeline, |known| known.timeline.max(seen.timeline));
-                state.heard = Some(DatabaseTimeline { timeline, ..seen });
-            }
+            None => put_first(&mut state.heard, seen),
         }
         drop(state);
         self.0.raised.notify_one();
@@ -117,23 +132,17 @@ impl Memory {
 
     /// The highest timeline of that PostgreSQL that was seen or heard of; 0: none.
     pub(crate) fn highest(&self, system_identifier: u64) -> u32 {
-        let state = self.state();
-        let of_it = [state.own, state.heard].into_iter().flatten();
-        of_it
-            .filter(|seen| seen.system_identifier == system_identifier)
-            .map(|seen| seen.timeline)
-            .max()
-            .unwrap_or(0)
+        self.state().highest(system_identifier)
     }
 
     /// That database is in use from now on. On disk when this returns, unless the disk is at fault: then
     /// it is tried again at the next call, and this process knows it.
     pub(crate) fn note(&self, used: DatabaseTimeline) {
-        let timeline = self.highest(used.system_identifier).max(used.timeline);
-        let used = DatabaseTimeline { timeline, ..used };
         let mut state = self.state();
-        if state.own != Some(used) || state.is_unwritten {
-            state.own = Some(used);
+        let timeline = state.highest(used.system_identifier).max(used.timeline);
+        let used = DatabaseTimeline { timeline, ..used };
+        if state.used.first() != Some(&used) || state.is_unwritten {
+            put_first(&mut state.used, used);
             self.write(&mut state);
         }
     }
@@ -144,8 +153,8 @@ impl Memory {
     }
 
     fn write(&self, state: &mut State) {
-        let (Some(file), Some(own)) = (&self.0.file, &state.own) else { return };
-        let written = replace(file, own);
+        let Some(file) = &self.0.file else { return };
+        let written = replace(file, &state.used);
         if let Err(error) = &written
             && !state.is_unwritten
         {
@@ -182,24 +191,43 @@ pub fn instances(directory: &Path) -> Result<Vec<(PathBuf, DatabaseTimeline)>, M
     Ok(found)
 }
 
-/// What a file of that name says; `None` where there is none.
+/// What a file of that name says of the database that is in use or was last; `None` where there is none.
 ///
 /// # Errors
 /// When it cannot be read.
 pub fn read(file: &Path) -> io::Result<Option<DatabaseTimeline>> {
+    Ok(read_all(file)?.first().copied())
+}
+
+/// What a file holds: databases, or, as it was written once, the last one.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Kept {
+    One(DatabaseTimeline),
+    Several(Vec<DatabaseTimeline>),
+}
+
+fn read_all(file: &Path) -> io::Result<Vec<DatabaseTimeline>> {
     let opened = match File::open(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         opened => opened?,
     };
     let mut content = Vec::new();
     opened.take(FILE_MAX).read_to_end(&mut content)?;
-    Ok(Some(serde_json::from_slice(&content)?))
+    let used = match serde_json::from_slice(&content)? {
+        Kept::One(used) => vec![used],
+        Kept::Several(used) => used,
+    };
+    match used.is_empty() {
+        true => Err(io::Error::new(io::ErrorKind::InvalidData, "it names no database")),
+        false => Ok(used),
+    }
 }
 
 /// Replaces the file whole, also when the power fails half-way.
-fn replace(file: &Path, own: &DatabaseTimeline) -> io::Result<()> {
+fn replace(file: &Path, used: &[DatabaseTimeline]) -> io::Result<()> {
     let new = file.with_extension("json.new");
-    let mut content = serde_json::to_vec(own)?;
+    let mut content = serde_json::to_vec(used)?;
     content.push(b'\n');
     let mut written = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
     written.write_all(&content)?;
@@ -238,9 +266,24 @@ mod tests {
         memory.believe(seen(2, 8));
         assert_eq!((memory.highest(1), memory.highest(2)), (3, 9));
         assert_eq!(Memory::in_directory(directory.path()).unwrap().highest(2), 0);
-        // It is the one in use from now on: what was heard of it counts.
-        memory.note(seen(2, 9));
+        // It is the one in use from now on: what was heard of it counts, and what was seen of the other is not forgotten.
+        memory.note(seen(2, 7));
         assert_eq!(memory.remembered(), Some(seen(2, 9)));
+        let again = Memory::in_directory(directory.path()).unwrap();
+        assert_eq!((again.remembered(), again.highest(1)), (Some(seen(2, 9)), 3));
+    }
+
+    #[test]
+    fn as_many_databases_are_remembered_as_fit_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let memory = Memory::in_directory(directory.path()).unwrap();
+        for system in 0..20 {
+            memory.believe(seen(u64::MAX - 100 - system, u32::MAX));
+            memory.note(seen(u64::MAX - system, u32::MAX));
+        }
+        let again = Memory::in_directory(directory.path()).unwrap();
+        assert_eq!(again.highest(u64::MAX - 12), u32::MAX);
+        assert_eq!((again.highest(u64::MAX - 11), memory.highest(u64::MAX - 100)), (0, 0));
     }
 
     #[test]
@@ -253,7 +296,7 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_read_is_said_and_not_passed_over() {
         let directory = tempfile::tempdir().unwrap();
-        for content in ["", "{}", "{\"system_identifier\": -1, \"timeline\": 1}"] {
+        for content in ["", "{}", "[]", "[{\"system_identifier\": -1, \"timeline\": 1}]"] {
             std::fs::write(directory.path().join(FILE), content).unwrap();
             let error = Memory::in_directory(directory.path()).unwrap_err();
             assert!(error.to_string().contains("database-timeline.json`\nhint: "), "{error}");

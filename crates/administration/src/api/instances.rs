@@ -2,7 +2,7 @@
 
 use axum::extract::Path;
 use axum::http::Method;
-use evergate_model::{Instance, Name, Service, Timestamp};
+use evergate_model::{Instance, Name, Service};
 use evergate_process::Bootstrap;
 use evergate_store::keys::Role;
 use evergate_store::{installation, instances, leases};
@@ -43,12 +43,12 @@ pub(super) fn routes() -> Vec<Route> {
         ),
         Route::new(
             Method::POST,
-            "/instances/{name}/dismiss-older",
+            "/instances/{name}/dismiss-others",
             Privilege::MakeBootstrapFiles,
-            "un-admits its certificates of before a moment: what it left on another machine",
-            dismiss_older,
+            "admits of its certificates only that of one bootstrap file, and what was renewed from it",
+            dismiss_others,
         )
-        .takes::<Older>()
+        .takes::<Line>()
         .gives::<Dismissed>(),
         Route::new(
             Method::POST,
@@ -105,12 +105,12 @@ async fn ask(call: &Call, name: &str, wish: &str) -> Result<Answer, Stop> {
     write.finish(Answer::accepted(&asked)).await
 }
 
-/// Before when.
+/// Which bootstrap file.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Older {
-    /// In milliseconds since 1970 UTC, by administration's clock: `at` of the status.
-    before: i64,
+struct Line {
+    /// SHA-256 of its certificate's DER, hex.
+    certificate: String,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -119,13 +119,16 @@ struct Dismissed {
     dismissed: u64,
 }
 
-async fn dismiss_older(Path(name): Path<String>, call: Call) -> Result<Answer, Stop> {
-    let older: Older = call.json()?;
+/// What the instance has left on another machine, or what somebody copied from there, is believed no more.
+async fn dismiss_others(Path(name): Path<String>, call: Call) -> Result<Answer, Stop> {
+    let line: Line = call.json()?;
     let mut write = call.begin().await?;
     let (instance, _) = find(&mut write, &name).await?;
     let (actor, now, vault) = (write.actor.clone(), write.now, write.vault.clone());
-    let before = Timestamp::from_milliseconds(older.before);
-    let dismissed = instances::dismiss_older(&mut write, &actor, now, &instance, before).await?;
+    let dismissed = instances::dismiss_others(&mut write, &actor, now, &instance, &line.certificate).await?;
+    let dismissed = dismissed.ok_or_else(|| {
+        Failure::Conflict(format!("nothing of `{name}` that came from that certificate is admitted"))
+    })?;
     if dismissed > 0 {
         publishing::publish_snapshots(&mut write, &vault, now).await?;
     }

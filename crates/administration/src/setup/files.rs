@@ -26,6 +26,8 @@ pub const LOCAL_CA_FILE: &str = "local-ca.pem";
 /// The file with the key that opens what is sealed in the database.
 pub const WRAPPING_KEY_FILE: &str = "wrapping-key";
 
+/// The file with the password of a database that the installation runs itself.
+pub const DATABASE_PASSWORD_FILE: &str = "database-password";
 /// The file with the URL of the installation's database, where that is not the SQLite beside it.
 pub const DATABASE_URL_FILE: &str = "database-url";
 
@@ -78,6 +80,11 @@ pub(crate) fn new_password() -> Secret<String> {
     let groups: Vec<&str> =
         [0..5, 5..10, 10..15, 15..20].into_iter().filter_map(|part| text.get(part)).collect();
     Secret::new(groups.join("-"))
+}
+
+/// The password of the database that the installation runs itself.
+pub(super) fn database_password(directory: &Path) -> anyhow::Result<Secret<String>> {
+    made_once(&directory.join(DATABASE_PASSWORD_FILE), new_password)
 }
 
 /// The API token of the local command line.

@@ -69,9 +69,10 @@ pub fn lines(database: &Database) -> Vec<Line> {
         Database::Sqlite => vec![Line::ok(CHECK, "SQLite, a file on the one machine")],
         Database::Managed(node) => {
             let seen = format!(
-                "managed: it runs on node `{node}` and stays there with its data; it is reached inside the swarm only"
+                "managed: it runs on node `{node}` and stays there with its data; it is reached inside the swarm only, \
+                 and speaks no TLS: who has the join token can read along"
             );
-            vec![Line::ok(CHECK, seen)]
+            vec![Line::warn(CHECK, seen, "name a PostgreSQL with TLS by `database: { url_file: FILE }`")]
         }
         Database::NoUrl(text) => vec![unchecked(text)],
         Database::Unusable(text) => vec![Line::refused(CHECK, text, "evergate database check")],

@@ -1,14 +1,17 @@
 //! One instance as a service of the swarm.
 
-use evergate_model::Service;
+use evergate_model::{Secret, Service};
 
 use super::layout::serves_access_points;
 use super::yaml::{Entry, Yaml, entry, mapping, plain, text, texts};
 use super::{BOOTSTRAP, DATA, Inputs, Layout, OPERATIONS, SQLITE, USER};
+use crate::api_client::segment;
 use crate::network::{Network, Planned};
 
 /// Seconds after SIGTERM: an instance has ended after 8.
 const GRACE: &str = "10s";
+/// What the user and the database of the managed PostgreSQL are called.
+const POSTGRES_NAME: &str = "evergate";
 
 /// What a service is deployed from, before a person's overrides.
 pub(super) fn instance(planned: &Planned, image: &str, inputs: &Inputs, layout: &Layout) -> Yaml {
@@ -19,7 +22,6 @@ pub(super) fn instance(planned: &Planned, image: &str, inputs: &Inputs, layout: 
         entry("user", text(format!("{USER}:{USER}"))),
         entry("read_only", plain(true)),
         entry("cap_drop", texts(["ALL"])),
-        entry("tmpfs", texts(["/tmp"])),
         entry("volumes", Yaml::List(volumes(planned, layout))),
         entry("secrets", Yaml::List(vec![mounted(&secret, BOOTSTRAP.1)]))
             .why("The first certificate and where administration is; everything else comes from there."),
@@ -53,7 +55,12 @@ fn volumes(planned: &Planned, layout: &Layout) -> Vec<Yaml> {
     let own = volume(planned.name.to_string(), DATA);
     let shares_sqlite = layout.has_sqlite && planned.service != Service::AccessPoint;
     let shared = shares_sqlite.then(|| volume(super::DATABASE.to_owned(), SQLITE));
-    [own].into_iter().chain(shared).collect()
+    [own].into_iter().chain(shared).chain([in_memory("/tmp")]).collect()
+}
+
+/// A directory that is gone with the container. A swarm passes over what a file calls `tmpfs`.
+fn in_memory(target: &str) -> Yaml {
+    mapping([entry("type", text("tmpfs")), entry("target", text(target))])
 }
 
 /// A secret as a file that the instance alone can read.
@@ -134,6 +141,13 @@ fn limits(planned: &Planned) -> Option<Entry> {
     (!limits.is_empty()).then(|| entry("resources", mapping([entry("limits", mapping(limits))])))
 }
 
+/// How those who know its password reach the managed PostgreSQL.
+#[must_use]
+pub fn managed_url(host: &str, password: &Secret<String>) -> Secret<String> {
+    let password = segment(password.expose());
+    Secret::new(format!("postgres://{POSTGRES_NAME}:{password}@{host}:5432/{POSTGRES_NAME}"))
+}
+
 /// Evergate's own PostgreSQL.
 pub(super) fn database(stack: &str) -> Yaml {
     let password = "database-password";
@@ -150,11 +164,11 @@ pub(super) fn database(stack: &str) -> Yaml {
         entry("mode", plain("0400")),
     ]);
     let environment = [
-        ("POSTGRES_USER", "evergate".to_owned()),
-        ("POSTGRES_DB", "evergate".to_owned()),
+        ("POSTGRES_USER", POSTGRES_NAME.to_owned()),
+        ("POSTGRES_DB", POSTGRES_NAME.to_owned()),
         ("POSTGRES_PASSWORD_FILE", format!("{}/{password}", BOOTSTRAP.0)),
     ];
-    let health = ["CMD", "pg_isready", "--username", "evergate", "--dbname", "evergate"];
+    let health = ["CMD", "pg_isready", "--username", POSTGRES_NAME, "--dbname", POSTGRES_NAME];
     let label = format!("node.labels.{} == true", super::label(stack, super::DATABASE));
     mapping([
         entry("image", text(super::POSTGRES))
@@ -162,8 +176,7 @@ pub(super) fn database(stack: &str) -> Yaml {
         entry("user", text(format!("{0}:{0}", super::POSTGRES_USER))),
         entry("read_only", plain(true)),
         entry("cap_drop", texts(["ALL"])),
-        entry("tmpfs", texts(["/tmp", "/run/postgresql"])),
-        entry("volumes", Yaml::List(vec![volume])),
+        entry("volumes", Yaml::List(vec![volume, in_memory("/tmp"), in_memory("/run/postgresql")])),
         entry("secrets", Yaml::List(vec![secret])),
         entry("environment", mapping(environment.map(|(key, value)| entry(key, text(value))))),
         entry("healthcheck", mapping([entry("test", texts(health)), entry("interval", text("5s"))])),

@@ -1,9 +1,11 @@
 //! An engine's own membership: making a swarm, joining one, and the tokens for that.
 
 use bollard::models::{LocalNodeState, SwarmInitRequest, SwarmJoinRequest};
+use bollard::query_parameters::UpdateSwarmOptionsBuilder;
 use evergate_model::Secret;
 
 use super::engine::explained;
+use super::nodes::TRIES;
 use super::{Engine, Swarm, SwarmError};
 
 /// Where managers are joined.
@@ -86,6 +88,28 @@ impl Engine {
 }
 
 impl Swarm {
+    /// Makes the join tokens that were given out so far worthless.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub async fn replace_join_tokens(&self) -> Result<(), SwarmError> {
+        for attempt in 1.. {
+            let swarm = self.docker.inspect_swarm().await.map_err(|error| self.explained(error))?;
+            let version = swarm.version.and_then(|version| version.index).unwrap_or_default();
+            let options = UpdateSwarmOptionsBuilder::new()
+                .version(i64::try_from(version).unwrap_or(i64::MAX))
+                .rotate_worker_token(true)
+                .rotate_manager_token(true)
+                .build();
+            match self.docker.update_swarm(swarm.spec.unwrap_or_default(), options).await {
+                Ok(()) => break,
+                Err(error) if attempt < TRIES && error.to_string().contains("out of sequence") => {}
+                Err(error) => return Err(self.explained(error)),
+            }
+        }
+        Ok(())
+    }
+
     /// What another machine joins this swarm with.
     ///
     /// # Errors

@@ -11,17 +11,17 @@ use bollard::query_parameters::{
 };
 use evergate_model::Name;
 
-use super::{Swarm, SwarmError};
+use super::{Swarm, SwarmError, shown};
 
 /// Tries of a change that somebody else's change overtook.
-const TRIES: usize = 8;
+pub(super) const TRIES: usize = 8;
 
 /// A node of the swarm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SwarmNode {
     /// Docker's id of it.
     pub id: String,
-    /// What it calls itself.
+    /// What it calls itself, without what would deceive whoever reads it.
     pub host_name: String,
     /// Where the manager sees it.
     pub address: String,
@@ -55,7 +55,9 @@ impl Swarm {
         let labels: BTreeMap<String, String> = spec.labels.unwrap_or_default().into_iter().collect();
         Some(SwarmNode {
             id: node.id?,
-            host_name: node.description.and_then(|description| description.hostname).unwrap_or_default(),
+            host_name: shown(
+                &node.description.and_then(|description| description.hostname).unwrap_or_default(),
+            ),
             address: status.addr.unwrap_or_default(),
             is_manager: spec.role == Some(NodeSpecRoleEnum::MANAGER),
             is_ready: status.state == Some(NodeState::READY),
@@ -111,20 +113,6 @@ impl Swarm {
     /// When the engine refuses.
     pub async fn drain(&self, id: &str) -> Result<(), SwarmError> {
         self.update(id, |spec| spec.availability = Some(NodeSpecAvailabilityEnum::DRAIN)).await
-    }
-
-    /// Takes all labels of this stack from a node; answers which it had.
-    ///
-    /// # Errors
-    /// When the engine refuses.
-    pub async fn unlabel(&self, node: &SwarmNode) -> Result<Vec<String>, SwarmError> {
-        let own = crate::render::label(self.stack.as_str(), "");
-        let own: Vec<String> = node.labels.keys().filter(|label| label.starts_with(&own)).cloned().collect();
-        if !own.is_empty() {
-            self.label(&node.id, |labels| labels.extend(own.iter().map(|label| (label.clone(), None))))
-                .await?;
-        }
-        Ok(own)
     }
 
     /// Takes a node out of the swarm: it can come back only with a join token.

@@ -1,36 +1,64 @@
 //! The secrets of a stack: each is made once, and cannot change.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bollard::models::SecretSpec;
 use bollard::query_parameters::ListSecretsOptionsBuilder;
 use data_encoding::BASE64;
-use evergate_model::Secret;
+use evergate_model::Name;
 
 use super::engine::is_absent;
-use super::{Swarm, SwarmError};
+use super::{Content, MadeFor, Swarm, SwarmError};
+use crate::render::label;
+
+/// The label of a stack's secrets.
+const SECRET: &str = "secret";
+/// Labels for [`MadeFor`].
+const NODE: &str = "node";
+const LINE: &str = "line";
 
 impl Swarm {
-    /// The label of this stack's secrets.
-    fn secret_label(&self) -> String {
-        crate::render::label(self.stack.as_str(), "secret")
-    }
-
     /// The secrets that have this stack's label.
-    pub(super) async fn secret_names(&self) -> Result<BTreeSet<String>, SwarmError> {
+    async fn own_secrets(&self) -> Result<impl Iterator<Item = SecretSpec>, SwarmError> {
         let options = ListSecretsOptionsBuilder::new().build();
         let secrets = self.docker.list_secrets(Some(options)).await.map_err(|error| self.explained(error))?;
-        let label = self.secret_label();
-        let specs = secrets.into_iter().filter_map(|secret| secret.spec);
-        let own = specs.filter(|spec| spec.labels.as_ref().is_some_and(|labels| labels.contains_key(&label)));
-        Ok(own.filter_map(|spec| spec.name).collect())
+        let own = label(self.stack.as_str(), SECRET);
+        let is_own =
+            move |spec: &SecretSpec| spec.labels.as_ref().is_some_and(|labels| labels.contains_key(&own));
+        Ok(secrets.into_iter().filter_map(|secret| secret.spec).filter(is_own))
     }
 
-    pub(super) async fn make_secret(&self, name: &str, content: &Secret<String>) -> Result<(), SwarmError> {
-        let data = BASE64.encode(content.expose().as_bytes());
+    pub(super) async fn secret_names(&self) -> Result<BTreeSet<String>, SwarmError> {
+        Ok(self.own_secrets().await?.filter_map(|spec| spec.name).collect())
+    }
+
+    /// What is written beside each secret.
+    ///
+    /// # Errors
+    /// When the engine does not tell.
+    pub async fn secrets_made(&self) -> Result<BTreeMap<String, MadeFor>, SwarmError> {
+        let stack = self.stack.as_str();
+        let of = |spec: SecretSpec| {
+            let labels = spec.labels.unwrap_or_default();
+            let node = labels.get(&label(stack, NODE)).and_then(|node| node.parse().ok());
+            Some((spec.name?, MadeFor { node, line: labels.get(&label(stack, LINE)).cloned() }))
+        };
+        Ok(self.own_secrets().await?.filter_map(of).collect())
+    }
+
+    pub(super) async fn make_secret(&self, name: &str, content: &Content) -> Result<(), SwarmError> {
+        let data = BASE64.encode(content.text.expose().as_bytes());
+        let MadeFor { node, line } = &content.made_for;
+        let own = [
+            (SECRET, Some("true".to_owned())),
+            (NODE, node.as_ref().map(Name::to_string)),
+            (LINE, line.clone()),
+        ];
+        let labels =
+            own.into_iter().filter_map(|(key, value)| Some((label(self.stack.as_str(), key), value?)));
         let spec = SecretSpec {
             name: Some(name.to_owned()),
-            labels: Some([(self.secret_label(), "true".to_owned())].into_iter().collect()),
+            labels: Some(labels.collect()),
             data: Some(data),
             ..Default::default()
         };

@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 
 use bollard::models::{Service, ServiceUpdateStatusStateEnum as Update, Task, TaskSpec, TaskState};
 
+use super::shown;
+
 /// How far a service is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Progress {
@@ -90,8 +92,12 @@ fn trouble(tasks: &[&Task]) -> String {
         Some((at(&task), error))
     });
     let newest = tasks.iter().max_by_key(at).and_then(|task| state(task));
+    let has_ended = tasks.iter().any(|task| state(task) == Some(TaskState::COMPLETE));
     match (failed.max(), newest) {
-        (Some((_, error)), _) => error,
+        (Some((_, error)), _) => shown(&error),
+        (None, Some(state)) if has_ended => {
+            format!("its tasks end by themselves (see `docker service logs`), and its newest is {state}")
+        }
         (None, Some(state)) => format!("its task is {state}"),
         (None, None) => "it has no task".to_owned(),
     }

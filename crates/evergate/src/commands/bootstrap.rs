@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use evergate_cluster::api_client::segment;
 use evergate_process::files;
+use evergate_process::identity::PeerCertificate;
 use serde_json::{Value, json};
 
 use crate::api_client::Target;
@@ -13,13 +14,18 @@ use crate::failure::hinted;
 
 /// The arguments of `evergate bootstrap`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  evergate bootstrap policy2 -o policy2.json")]
+#[command(
+    after_help = "Examples:\n  evergate bootstrap policy2 -o policy2.json\n  evergate bootstrap access-point3 -o access-point3.json --replace"
+)]
 pub struct BootstrapArguments {
     /// The instance
     instance: String,
     /// The file to write; whoever has it can pass for the instance
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    /// Believe from now on only who has this file: what runs by an earlier one, here or elsewhere, is cut off at once
+    #[arg(long)]
+    replace: bool,
     #[command(flatten)]
     target: Target,
 }
@@ -32,10 +38,20 @@ pub(super) async fn bootstrap(arguments: &BootstrapArguments) -> anyhow::Result<
         return Err(hinted(text, "choose another name, or remove the file"));
     }
     let path = format!("/instances/{}/bootstrap", segment(&arguments.instance));
-    let made = target.client()?.post(&path, &Value::Object(serde_json::Map::new())).await?;
+    let client = target.client()?;
+    let made = client.post(&path, &Value::Object(serde_json::Map::new())).await?;
     let text = serde_json::to_vec_pretty(&made)?;
     files::write_private(file, &text).with_context(|| format!("cannot write `{}`", file.display()))?;
-    let told = json!({ "instance": arguments.instance, "file": file });
+    if arguments.replace {
+        let certificate = made.get("certificate").and_then(Value::as_str).and_then(PeerCertificate::read_pem);
+        let certificate = certificate.context("the certificate in the file cannot be read")?;
+        let path = format!("/instances/{}/dismiss-others", segment(&arguments.instance));
+        let asked = client.post(&path, &json!({ "certificate": certificate.sha256 })).await;
+        asked.with_context(|| {
+            format!("{} was written, and the instance is still believed by its earlier files", file.display())
+        })?;
+    }
+    let told = json!({ "instance": arguments.instance, "file": file, "replaced": arguments.replace });
     let how = format!(
         "wrote {}; start the instance with it: evergate run {} --bootstrap {}",
         file.display(),

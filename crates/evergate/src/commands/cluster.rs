@@ -7,6 +7,7 @@ mod images;
 mod inputs;
 mod join;
 mod join_token;
+mod managed;
 mod node;
 mod office;
 mod remove;

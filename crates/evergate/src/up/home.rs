@@ -69,6 +69,7 @@ impl Home {
         let wanted = SetUp {
             directory: directory.path().to_owned(),
             database,
+            database_from_here: None,
             topology: layout.topology.clone(),
             node: layout.node.clone(),
             listeners: layout.listeners.clone(),

@@ -8,9 +8,9 @@ use super::{NetworkFile, SwarmScene};
 /// For so many seconds requests go on after each change.
 const AFTER: u32 = 3;
 /// The tag of the image at first: the program's version.
-const FIRST: &str = concat!(":", env!("CARGO_PKG_VERSION"));
-/// The other image.
-const OTHER: &str = "evergate:other";
+const FIRST: &str = env!("CARGO_PKG_VERSION");
+/// The tag of the other image.
+const OTHER: &str = "other";
 
 impl SwarmScene {
     /// policy2 is added, moved and removed again under load.
@@ -32,21 +32,27 @@ impl SwarmScene {
         reports.nothing_lost()
     }
 
-    /// Another image for everything, and the first one again, under load.
+    /// Another image for everything, or for some, and the first one again, under load.
     ///
     /// # Errors
     /// When a request is lost, or a deployment does not do it.
     pub async fn the_image_is_changed_and_changed_back(&mut self) -> Result<()> {
         for node in ["node-a", "node-b", "node-c"] {
-            self.cluster(node, &["image", "--tag", OTHER]).await?;
+            self.cluster(node, &["image", "--tag", &format!("evergate:{OTHER}")]).await?;
         }
-        let loads = self.requests()?;
-        for (image, tag) in [(Some(OTHER), ":other"), (None, FIRST)] {
-            let took = self.change(|file| file.image = image).await?;
+        let (loads, named) = (self.requests()?, self.size.changed);
+        for other in [Some((OTHER, named)), None] {
+            let took = self.change(|file| file.other_image = other).await?;
             let tasks = self.tasks().await?;
-            let others: Vec<&String> = tasks.values().filter(|task| !task.ends_with(tag)).collect();
-            ensure!(others.is_empty(), "not of the image {tag}: {others:?}");
-            println!("all of the image {tag} in {took:.1?}");
+            let is_changed =
+                |task: &str| named.is_empty() || named.iter().any(|name| task.contains(&format!("_{name}.")));
+            let changed = tasks.values().filter(|task| is_changed(task)).count();
+            ensure!(changed >= named.len(), "{named:?} are not all in {tasks:?}");
+            let tag = |task: &str| if other.is_some() && is_changed(task) { OTHER } else { FIRST };
+            let wrong: Vec<_> =
+                tasks.values().filter(|task| !task.ends_with(&format!(":{}", tag(task)))).collect();
+            ensure!(wrong.is_empty(), "of the wrong image: {wrong:?}");
+            println!("{changed} of the image {} in {took:.1?}", other.map_or(FIRST, |_| OTHER));
             loads.go_on(AFTER).await?;
         }
         let reports = loads.stop().await?;

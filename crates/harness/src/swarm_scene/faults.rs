@@ -12,6 +12,8 @@ use crate::until::until;
 
 /// Within which `evergate status` shows that a machine is away.
 const SEEN: Duration = Duration::from_secs(2);
+/// The same for one that is cut off: nobody refuses, all are silent.
+const APART: Duration = Duration::from_secs(3);
 /// Within which a standby leads administration.
 const LEADS: Duration = Duration::from_secs(5);
 /// When nobody expects it any more.
@@ -60,7 +62,7 @@ impl SwarmScene {
         self.scene.happened_once(&reports).await?;
         reports.nobody_waited(self.size.patience)?;
         let promised =
-            [("the worker's end", seen, SEEN), ("the cut", apart, SEEN), ("the standby", leads, LEADS)];
+            [("the worker's end", seen, SEEN), ("the cut", apart, APART), ("the standby", leads, LEADS)];
         for (what, took, promised) in promised {
             ensure!(took <= self.patiently(promised), "{what} was seen after {took:.1?}");
         }

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::commands::word;
 use super::{CONSOLE, PORT, SWARM, SwarmScene};
 use crate::balancer::Balancer;
+use crate::client::Way;
 use crate::installation::Up;
 
 /// Lines of `network.yml` at most.
@@ -39,18 +40,10 @@ impl SwarmScene {
     /// # Errors
     /// When a command fails, or not all becomes ready, or whoever was signed in is not any more.
     pub async fn grow(&mut self) -> Result<Growth> {
-        self.write()?;
         let url = self.scene.installation.scratch().join("database-url");
         std::fs::write(url, self.database.url())?;
-        let before = self.scene.installation.read()?;
         let started = Instant::now();
-        let home = self.home().display().to_string();
-        let made = self.cluster("node-a", &["init", "--node", "node-a", "--from", &home]).await?;
-        let pause = made["pause_ms"].as_u64().with_context(|| format!("no pause in {made}"))?;
-        let status = self.scene.installation.ended().await?;
-        ensure!(status.success(), "`evergate up` ended with {status}: {}", self.scene.installation.said());
-        self.scene.installation.moved(moved(&before), self.hosts.own_address());
-
+        let pause = self.bring_along().await?;
         self.take_in_the_others().await?;
         let deployed = self.cluster("node-a", &["deploy"]).await?;
         let commands = self.typed.clone();
@@ -58,15 +51,24 @@ impl SwarmScene {
         self.start_the_edge().await?;
         self.put_the_balancer_in_front().await?;
         self.settled().await?;
-        let growth = Growth {
-            commands,
-            took: started.elapsed(),
-            lines: self.network.text().lines().count(),
-            pause: Duration::from_millis(pause),
-        };
+        let growth =
+            Growth { commands, took: started.elapsed(), lines: self.network.text().lines().count(), pause };
         growth.print();
         self.who_was_signed_in_still_is().await?;
         Ok(growth)
+    }
+
+    /// What ran under `evergate up` goes on in a swarm of the first machine; for how long nothing answered.
+    pub(super) async fn bring_along(&mut self) -> Result<Duration> {
+        self.write()?;
+        let before = self.scene.installation.read()?;
+        let home = self.home().display().to_string();
+        let made = self.cluster("node-a", &["init", "--node", "node-a", "--from", &home]).await?;
+        let pause = made["pause_ms"].as_u64().with_context(|| format!("no pause in {made}"))?;
+        let status = self.scene.installation.ended().await?;
+        ensure!(status.success(), "`evergate up` ended with {status}: {}", self.scene.installation.said());
+        self.scene.installation.moved(moved(&before), self.hosts.own_address());
+        Ok(Duration::from_millis(pause))
     }
 
     async fn take_in_the_others(&mut self) -> Result<()> {
@@ -111,18 +113,23 @@ impl SwarmScene {
     /// point; and nobody without them.
     async fn who_was_signed_in_still_is(&self) -> Result<()> {
         for way in [self.way(), self.way_to(self.nodes.a.address())] {
-            let mut client = self.scene.client().twin()?.by(way);
-            for name in ["cached", "uncached"] {
-                let answer = client.get(&self.scene.installation.url(name)).await?;
-                let is_page = answer.status.is_success() && answer.body.len() == 1024;
-                ensure!(is_page, "{name} by {way:?}: {} {}", answer.status, answer.text());
-            }
-            let mut nobody = self.scene.installation.client()?.by(way);
-            let answer = nobody.get(&self.scene.installation.url("uncached")).await?;
-            ensure!(answer.status.is_redirection(), "nobody gets {} {}", answer.status, answer.text());
+            self.is_signed_in_by(way).await?;
         }
         let status: Value = self.status().await?;
         ensure!(status["active"] == "administration1", "{} leads administration", status["active"]);
+        Ok(())
+    }
+
+    pub(super) async fn is_signed_in_by(&self, way: Way) -> Result<()> {
+        let mut client = self.scene.client().twin()?.by(way);
+        for name in ["cached", "uncached"] {
+            let answer = client.get(&self.scene.installation.url(name)).await?;
+            let is_page = answer.status.is_success() && answer.body.len() == 1024;
+            ensure!(is_page, "{name} by {way:?}: {} {}", answer.status, answer.text());
+        }
+        let mut nobody = self.scene.installation.client()?.by(way);
+        let answer = nobody.get(&self.scene.installation.url("uncached")).await?;
+        ensure!(answer.status.is_redirection(), "nobody gets {} {}", answer.status, answer.text());
         Ok(())
     }
 }

@@ -12,8 +12,14 @@ pub(super) const STACK: &str = "acme";
 /// administration on the manager node-a, which has one of each.
 #[derive(Debug, Clone)]
 pub struct NetworkFile {
-    /// The image of all instances, if it is not that of the program itself.
-    pub image: Option<&'static str>,
+    /// The tag of another image than that of the program itself, and who has it; nobody is named: all.
+    pub other_image: Option<(&'static str, &'static [&'static str])>,
+    /// What it says of the database.
+    pub(super) database: &'static str,
+    /// Whether there is the first machine only.
+    pub(super) is_alone: bool,
+    /// A machine that has nothing any more.
+    pub(super) without: Option<&'static str>,
     /// Where policy2 is, if it is anywhere.
     pub policy2: Option<&'static str>,
     addresses: [(&'static str, &'static str, Ipv4Addr); 4],
@@ -28,23 +34,46 @@ impl NetworkFile {
             ("node-c", "swarm: worker", nodes.c.address()),
             ("edge-1", "zone: dmz", nodes.edge.address()),
         ];
-        Self { image: None, policy2: None, addresses, balancer }
+        let database = "{ url_file: database-url }";
+        Self {
+            other_image: None,
+            database,
+            is_alone: false,
+            without: None,
+            policy2: None,
+            addresses,
+            balancer,
+        }
     }
 
     /// The whole text.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = format!(
-            "stack: {STACK}\ndatabase: {{ url_file: database-url }}\nencrypted_networks: false\n{}nodes:\n",
-            self.image.map(|image| format!("image: {image}\n")).unwrap_or_default()
+            "stack: {STACK}\ndatabase: {}\nencrypted_networks: false\n{}nodes:\n",
+            self.database,
+            match self.other_image {
+                Some((tag, [])) => format!("image: evergate:{tag}\n"),
+                _ => String::new(),
+            }
         );
-        for (name, part, address) in self.addresses {
+        let is_there = |node: &str| (!self.is_alone || node == "node-a") && self.without != Some(node);
+        for (name, part, address) in self.addresses.into_iter().filter(|(name, ..)| is_there(name)) {
             // Writing to a text cannot fail.
             _ = writeln!(text, "  {name}: {{ address: {address}, {part} }}");
         }
         text += "instances:\n";
         let mut instance = |name: &str, service: &str, node: &str, further: &str| {
-            _ = writeln!(text, "  {name}: {{ service: {service}, node: {node}, {further} }}");
+            let image = match self.other_image {
+                Some((tag, named)) if named.contains(&name) && service == "access-point" => {
+                    format!(", image: \"evergate-access-point:{tag}\"")
+                }
+                Some((tag, named)) if named.contains(&name) => format!(", image: \"evergate:{tag}\""),
+                _ => String::new(),
+            };
+            if is_there(node) {
+                _ = writeln!(text, "  {name}: {{ service: {service}, node: {node}, {further}{image} }}");
+            }
         };
         instance("administration1", "administration", "node-a", "priority: 1");
         instance("administration2", "administration", "node-b", "priority: 2");

@@ -145,9 +145,10 @@ impl Watch {
         let standings: Vec<Option<Standing>> = answers.iter().map(standing).collect();
         let present = self.state.borrow().found.clone();
         let in_use = present.as_ref().map(|found| found.index);
-        let chosen = choose(&standings, |system| self.memory.highest(system), in_use);
+        let used = self.memory.remembered().map(|seen| seen.system_identifier);
+        let chosen = choose(&standings, |system| self.memory.highest(system), used, in_use);
         if let Some(standing) = chosen.and_then(|index| standings.get(index).copied().flatten()) {
-            // On disk before anything is written there.
+            // On disk before anything is written there, unless the disk is at fault: then only this process knows it.
             let (system_identifier, timeline) = (standing.system, standing.timeline);
             self.memory.note(DatabaseTimeline { system_identifier, timeline });
         }

@@ -344,12 +344,56 @@ async fn an_instance_keeps_two_certificates_while_it_renews() {
             service: evergate_model::Service::Policy,
             not_after: Timestamp::MAX,
             admitted_at: NOW.plus(Duration::from_secs(number as u64)),
+            line: "a".to_owned(),
         };
         instances::admit(&mut tx, &Actor::System, NOW, &admission, 2).await.unwrap();
     }
     let admitted = instances::admitted(&mut tx).await.unwrap();
     assert_eq!(admitted.len(), 1);
     assert_eq!(admitted[0].certificates, ["b", "c"]);
+}
+
+#[tokio::test]
+async fn an_instance_keeps_one_line_of_certificates_where_it_has_moved() {
+    let database = Database::new().await;
+    let store = database.open().await;
+    let mut tx = store.begin().await.unwrap();
+    for (certificate, instance, line) in
+        [("a", "policy1", "a"), ("b", "policy1", "a"), ("c", "policy1", "c"), ("d", "policy2", "d")]
+    {
+        let admission = instances::Admission {
+            certificate: certificate.to_owned(),
+            instance: name(instance),
+            service: evergate_model::Service::Policy,
+            not_after: Timestamp::MAX,
+            admitted_at: NOW,
+            line: line.to_owned(),
+        };
+        instances::admit(&mut tx, &Actor::System, NOW, &admission, 4).await.unwrap();
+    }
+    // Who renews pushes nobody else out.
+    for certificate in ["e", "f"] {
+        let admission = instances::Admission {
+            certificate: certificate.to_owned(),
+            instance: name("policy1"),
+            service: evergate_model::Service::Policy,
+            not_after: Timestamp::MAX,
+            admitted_at: NOW.plus(Duration::from_secs(1)),
+            line: "a".to_owned(),
+        };
+        instances::admit(&mut tx, &Actor::System, NOW, &admission, 2).await.unwrap();
+    }
+    let policy1 = name("policy1");
+    assert_eq!(instances::line(&mut tx, &policy1, "f").await.unwrap().as_deref(), Some("a"));
+    assert_eq!(instances::line(&mut tx, &policy1, "d").await.unwrap(), None, "another's");
+    let mut dismiss =
+        async |line| instances::dismiss_others(&mut tx, &Actor::System, NOW, &policy1, line).await.unwrap();
+    assert_eq!(dismiss("d").await, None, "not a line of its own: that would leave none");
+    assert_eq!(dismiss("c").await, Some(2));
+    assert_eq!(dismiss("c").await, Some(0));
+    let left = instances::admissions(&mut tx).await.unwrap();
+    let left: Vec<&str> = left.iter().map(|admission| admission.certificate.as_str()).collect();
+    assert_eq!(left, ["c", "d"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

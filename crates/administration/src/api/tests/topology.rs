@@ -1,9 +1,13 @@
 //! A topology is replaced as a whole; who is in it no more is admitted no more, and nobody takes away what answers.
 
 use axum::http::Method;
+use evergate_process::Bootstrap;
+use evergate_process::identity::{Identity, PeerCertificate};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Asker;
+use crate::grpc;
 
 impl Asker {
     async fn places(&self) -> Value {
@@ -80,17 +84,30 @@ async fn what_an_instance_left_on_another_machine_is_believed_no_more() {
         let own = admitted.into_iter().find(|entry| entry.instance.as_str() == "policy2");
         own.map(|entry| entry.certificates).unwrap_or_default()
     };
-    let now = || api.fixture.office.now().as_milliseconds();
-    api.good(Method::POST, "/instances/policy2/bootstrap", json!({})).await;
-    let first = certificates().await;
-    let moment = now() + 1;
-    while now() < moment {
-        tokio::task::yield_now().await;
-    }
-    api.good(Method::POST, "/instances/policy2/bootstrap", json!({})).await;
-    assert_eq!(certificates().await.len(), first.len() + 1);
-    let told = api.good(Method::POST, "/instances/policy2/dismiss-older", json!({ "before": moment })).await;
-    assert_eq!(told, json!({ "dismissed": first.len() }));
+    let left_behind = api.good(Method::POST, "/instances/policy2/bootstrap", json!({})).await;
+    let before = certificates().await;
+    let file = api.good(Method::POST, "/instances/policy2/bootstrap", json!({})).await;
+    let line = |file: &Value| PeerCertificate::read_pem(file["certificate"].as_str().unwrap()).unwrap();
+    // Who holds what was left behind renews it before it is dismissed.
+    let shown = line(&left_behind);
+    let thief = Bootstrap::deserialize(&left_behind).unwrap();
+    let thief = Identity::from_bootstrap(&thief).unwrap();
+    let request = thief.request().unwrap();
+    let office = &api.fixture.office;
+    grpc::issue(office, &request.request, &shown.peer, &shown.sha256).await.unwrap();
+    assert_eq!(certificates().await.len(), before.len() + 2);
+    let dismiss = "/instances/policy2/dismiss-others";
+    let kept = line(&file).sha256;
+    let told = api.good(Method::POST, dismiss, json!({ "certificate": kept })).await;
+    assert_eq!(told, json!({ "dismissed": before.len() + 1 }));
+    let again = api.good(Method::POST, dismiss, json!({ "certificate": kept })).await;
+    assert_eq!(again, json!({ "dismissed": 0 }));
+    // Nor does it get another one by a connection that is still open.
+    let request = thief.request().unwrap();
+    let refused = grpc::issue(office, &request.request, &shown.peer, &shown.sha256).await.unwrap_err();
+    assert!(refused.to_string().contains("admitted no more"), "{refused}");
+    let (status, told) = api.refused(Method::POST, dismiss, json!({ "certificate": shown.sha256 })).await;
+    assert!(status == 409 && told.contains("nothing of `policy2`"), "{told}");
     let left = certificates().await;
-    assert!(left.len() == 1 && !first.contains(&left[0]), "{left:?}");
+    assert_eq!(left, [kept]);
 }

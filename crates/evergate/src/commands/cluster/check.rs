@@ -96,7 +96,7 @@ async fn all(arguments: &CheckArguments, common: &Common) -> anyhow::Result<(Opt
         machine::place(&network, &here::machine(&network, arguments, accepted.as_deref()).await);
     lines.push(line);
     let mut here = Here {
-        services: render(&network, &inputs::inputs(&network, &State::default()))
+        services: render(&network, &inputs::inputs(&network, &State::default(), &BTreeMap::new()))
             .map(|file| file.services)
             .unwrap_or_default(),
         network: &network,

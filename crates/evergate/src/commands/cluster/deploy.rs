@@ -47,7 +47,7 @@ pub(super) async fn plan(common: &Common) -> anyhow::Result<()> {
     let swarm = common.swarm(&network).await?;
     let rollout = Rollout::of(&network, &swarm).await?;
     let differs = match rollout.is_running() {
-        true => !office(common)?.knows(&network).await?,
+        true => !office(common, &network)?.knows(&network).await?,
         false => false,
     };
     let openings = openings(&network);
@@ -80,7 +80,7 @@ pub(super) async fn deploy(arguments: &DeployArguments, common: &Common) -> anyh
         true => change(arguments, common, &network, &swarm, &rollout).await?,
         false => found(arguments, common, &network, &swarm, &rollout).await?,
     }
-    let is_told = finish(common, &network, &rollout).await?;
+    let is_told = finish(common, &network, &swarm, &rollout).await?;
     let openings: Vec<Value> = openings.iter().map(opening).collect();
     let told = json!({ "changed": steps(&rollout.plan), "topology_changed": is_told, "openings": openings });
     common.target.done(&told, &summary(rollout.plan.steps.len(), is_told))
@@ -97,8 +97,7 @@ async fn change(
     if rollout.plan.is_empty() {
         return Ok(());
     }
-    let mut office: Office = office(common)?;
-    office.begun = office.now().await;
+    let office: Office = office(common, network)?;
     office.announce(network).await?;
     let source = Source::Running(&office.client);
     // Before anything is changed: what is missing ends the deployment here.
@@ -138,12 +137,23 @@ pub(super) fn discard(common: &Common, rollout: &Rollout) -> anyhow::Result<()> 
 }
 
 /// Administration learns what is there no more; everything is waited for. Whether anything was new to it.
-pub(super) async fn finish(common: &Common, network: &Network, rollout: &Rollout) -> anyhow::Result<bool> {
-    let office = office(common)?;
-    let names = rollout.names();
-    let waited = office.until_ready(&names).await;
+pub(super) async fn finish(
+    common: &Common,
+    network: &Network,
+    swarm: &Swarm,
+    rollout: &Rollout,
+) -> anyhow::Result<bool> {
+    let office = office(common, network)?;
+    // Before anything is waited for: what is to be there no more could say that others are not ready, and stay.
+    let answered = office.until_answered().await;
+    answered.map_err(|why| {
+        anyhow::anyhow!("everything was deployed, and administration does not answer: {why}")
+    })?;
+    let is_told = office.tell(network).await?;
+    let waited = office.until_ready(&rollout.names()).await;
     waited.map_err(|why| anyhow::anyhow!("everything was deployed, and not everything is ready: {why}"))?;
-    office.tell(network).await
+    Rollout::dismiss_others(swarm, &office, |_| true).await?;
+    Ok(is_told)
 }
 
 /// What a person opens in the firewall before the dmz.

@@ -21,7 +21,6 @@ use tokio::time::Instant;
 
 use super::tell;
 use crate::up::directory::Directory;
-use crate::up::network;
 
 /// An installation that is told to stop has ended after 8 s (contract.md).
 const STOPPING: Duration = Duration::from_secs(20);
@@ -68,17 +67,32 @@ pub(super) fn is_on_one_machine(data: &Path) -> bool {
     data.join(SQLITE).exists()
 }
 
-/// Opens the database that the installation is to have; before anything is stopped, so that what is wrong with it costs
-/// nothing.
-///
-/// # Errors
-/// When it is none that several machines reach, or does not answer.
-pub(super) async fn database(network: &Network, data: &Path) -> anyhow::Result<(Secret<String>, Store)> {
-    let url = network::database(network, data)?;
-    let store =
-        Store::open(url.expose(), Settings::default()).await.context("cannot open the new database")?;
-    store.migrate().await.context("the new database cannot be made ready")?;
-    Ok((url, store))
+/// Where a database is.
+pub(super) struct Urls {
+    /// As instances are told.
+    pub(super) told: Secret<String>,
+    /// As it is reached from here, where that is another.
+    pub(super) from_here: Option<Secret<String>>,
+}
+
+/// The database that an installation is to have, open.
+pub(super) struct NewDatabase {
+    pub(super) urls: Urls,
+    pub(super) store: Store,
+}
+
+impl NewDatabase {
+    /// Opens it; before anything is stopped, so that what is wrong with it costs nothing.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub(super) async fn open(urls: Urls) -> anyhow::Result<Self> {
+        let url = urls.from_here.as_ref().unwrap_or(&urls.told);
+        let store =
+            Store::open(url.expose(), Settings::default()).await.context("cannot open the new database")?;
+        store.migrate().await.context("the new database cannot be made ready")?;
+        Ok(Self { urls, store })
+    }
 }
 
 /// Moves the database of the installation in a directory; how many rows. Nothing where that was done before.
@@ -137,13 +151,14 @@ async fn are_the_same(source: &Store, target: &Store) -> anyhow::Result<bool> {
 pub(super) async fn set_up(
     network: &Network,
     directory: &Directory,
-    url: &Secret<String>,
+    database: Urls,
     domain: &Host,
 ) -> anyhow::Result<Installation> {
     let port = network.instances().iter().find_map(|planned| Some(planned.listen.first()?.port));
     let wanted = SetUp {
         directory: directory.path().to_owned(),
-        database: url.clone(),
+        database: database.told,
+        database_from_here: database.from_here,
         topology: topology(network),
         node: None,
         listeners: listeners(network),

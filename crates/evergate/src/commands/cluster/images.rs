@@ -12,7 +12,7 @@ use evergate_cluster::swarm::Engine;
 use serde_json::json;
 
 use super::{Common, tell};
-use crate::failure::Hinted;
+use crate::failure::{Hinted, hinted};
 
 const ABOUT: &str = "Make the images of the programs on this machine, and load them into this engine
 
@@ -35,6 +35,14 @@ pub(super) struct ImageArguments {
 
 pub(super) async fn image(arguments: &ImageArguments, common: &Common) -> anyhow::Result<()> {
     let reference = arguments.tag.clone().unwrap_or_else(own_reference);
+    if reference.contains('/') && !is_of_own_registry(&reference) {
+        return Err(hinted(
+            format!(
+                "the engines of a swarm would ask the public registry for `{reference}`, whoever has that name there"
+            ),
+            "choose a name without `/`, or one of a registry of your own, HOST/NAME:TAG",
+        ));
+    }
     let loaded = load(&common.engine().await?, &reference).await?;
     let text = match loaded.is_empty() {
         true => format!("nothing to change: this engine has the images of `{reference}`"),
@@ -51,8 +59,13 @@ pub(super) fn own_reference() -> String {
 /// What they are called by a network; none where it names those of a registry, which engines fetch by themselves.
 pub(super) fn made_here(network: &Network) -> Option<String> {
     let Some(named) = network.image() else { return Some(own_reference()) };
-    let is_of_registry = named.split_once('/').is_some_and(|(host, _)| host.contains(['.', ':']));
-    (!is_of_registry).then(|| named.to_owned())
+    // Engines ask the public registry for every other name with a `/`, before they take what they have.
+    (!named.contains('/')).then(|| named.to_owned())
+}
+
+/// Whether a name begins with the host of a registry, as engines see it.
+fn is_of_own_registry(name: &str) -> bool {
+    name.split_once('/').is_some_and(|(host, _)| host.contains(['.', ':']) || host == "localhost")
 }
 
 /// Makes both and loads those that this engine lacks; answers their names.

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
+use evergate_administration::setup::{self, DATABASE_PASSWORD_FILE};
 use evergate_cluster::api_client::{ApiClient, segment};
 use evergate_cluster::image;
 use evergate_cluster::network::{Database, DistributeKeys, Network, Planned};
 use evergate_cluster::plan::{Plan, State, Step};
 use evergate_cluster::render::{DATABASE, Inputs};
-use evergate_cluster::swarm::Contents;
+use evergate_cluster::swarm::{Content, Contents, MadeFor};
 use evergate_model::{Name, Secret};
+use evergate_process::Bootstrap;
+use evergate_process::identity::PeerCertificate;
 use serde_json::{Value, json};
 
 use super::{images, tell};
@@ -20,9 +23,10 @@ use crate::failure::hinted;
 const LONGEST: u64 = 256 * 1024;
 
 /// What the network file does not say.
-pub(super) fn inputs(network: &Network, state: &State) -> Inputs {
+pub(super) fn inputs(network: &Network, state: &State, made: &BTreeMap<String, MadeFor>) -> Inputs {
     let bootstraps = network.instances().iter();
-    let bootstraps = bootstraps.map(|planned| (planned.name.clone(), bootstrap(network, planned, state)));
+    let bootstraps =
+        bootstraps.map(|planned| (planned.name.clone(), bootstrap(network, planned, state, made)));
     let is_managed = matches!(network.database(), Database::Managed(_));
     Inputs {
         image: images::own_reference(),
@@ -32,19 +36,27 @@ pub(super) fn inputs(network: &Network, state: &State) -> Inputs {
     }
 }
 
-/// The name of the secret with the bootstrap file of an instance: the one that it has, as long as it stays on its
-/// node. Elsewhere it finds an empty volume, and needs a first certificate that is not used up: a new number.
-fn bootstrap(network: &Network, planned: &Planned, state: &State) -> String {
+/// The name of the secret with the bootstrap file of an instance: the one that it has or had, as long as it stays on its
+/// node. Elsewhere it finds an empty volume, and needs a first certificate that no other machine has: a new number.
+fn bootstrap(
+    network: &Network,
+    planned: &Planned,
+    state: &State,
+    made: &BTreeMap<String, MadeFor>,
+) -> String {
     let prefix = format!("{}_{}-bootstrap-", network.stack(), planned.name);
     let number = |secret: &String| secret.strip_prefix(&prefix)?.parse::<u32>().ok();
     let highest = state.secrets.iter().filter_map(number).max();
     let name = planned.name.as_str();
     let used = state.services.get(name).and_then(|running| running.secrets.iter().filter_map(number).max());
-    let number = match (used, highest) {
-        (Some(used), _) if state.nodes_of(name).contains(&planned.node) => used,
-        (Some(_), highest) => highest.unwrap_or_default().saturating_add(1),
-        (None, Some(highest)) => highest,
-        (None, None) => 1,
+    let is_of_node = |number: &u32| match made.get(&format!("{prefix}{number}")) {
+        Some(MadeFor { node: Some(node), .. }) => *node == planned.node,
+        // Made by hand.
+        _ => used.is_none() || state.nodes_of(name).contains(&planned.node),
+    };
+    let number = match used.or(highest).filter(is_of_node) {
+        Some(number) => number,
+        None => highest.unwrap_or_default().saturating_add(1),
     };
     format!("{prefix}{number}")
 }
@@ -75,22 +87,58 @@ pub(super) async fn contents(
     for step in &plan.steps {
         let Step::MakeSecret(secret) = step else { continue };
         let content = match of.get(secret) {
-            Some(instance) => match given(directory, &format!("{instance}.json"))? {
-                Some(given) => given,
-                None if is_carried(network, source) => return Err(not_carried(instance)),
-                None => source.issue(instance).await?,
-            },
+            Some(instance) => {
+                let text = match given(directory, &format!("{instance}.json"))? {
+                    Some(given) => given,
+                    None if is_carried(network, source) => return Err(not_carried(instance)),
+                    None => source.issue(instance).await?,
+                };
+                let made_for = made_for(network, instance, &text)?;
+                Content { text, made_for }
+            }
             None if *secret == password(network) => {
-                given(directory, "database-password")?.ok_or_else(|| {
-                    let text = format!("there is nothing to make the secret `{secret}` from");
-                    hinted(text, "write the password into DIR/database-password, and say --secrets DIR")
-                })?
+                Content { text: database_password(directory, source)?, made_for: MadeFor::default() }
             }
             None => continue,
         };
         contents.insert(secret.clone(), content);
     }
     Ok(contents)
+}
+
+/// The password of the managed database: the given one, else one that is made with the installation.
+pub(super) fn database_password(
+    directory: Option<&Path>,
+    source: &Source<'_>,
+) -> anyhow::Result<Secret<String>> {
+    match (given(directory, DATABASE_PASSWORD_FILE)?, source) {
+        (Some(given), _) => Ok(Secret::new(given.expose().trim_end().to_owned())),
+        (None, Source::Founding(data)) => setup::database_password(data),
+        (None, Source::Running(_)) => Err(hinted(
+            "nobody has brought the password of the managed database",
+            "write it into DIR/database-password, and say --secrets DIR",
+        )),
+    }
+}
+
+/// What is known of a bootstrap file, which must be the instance's own: that of another one holds what this one's machine
+/// is not to have.
+fn made_for(network: &Network, instance: &Name, text: &Secret<String>) -> anyhow::Result<MadeFor> {
+    let planned = network.instances().iter().find(|planned| planned.name == *instance);
+    let planned = planned.with_context(|| format!("network.yml has no instance `{instance}`"))?;
+    let file: Bootstrap = serde_json::from_str(text.expose())
+        .with_context(|| format!("what is to be the bootstrap file of `{instance}` is none"))?;
+    if (&file.instance, file.service) != (instance, planned.service) {
+        let text = format!(
+            "what is to be the bootstrap file of `{instance}`, {}, is that of `{}`, {}",
+            planned.service, file.instance, file.service
+        );
+        return Err(hinted(text, "files in the directory of --secrets are called INSTANCE.json"));
+    }
+    let first = PeerCertificate::read_pem(&file.certificate);
+    let first = first
+        .with_context(|| format!("the certificate in the bootstrap file of `{instance}` cannot be read"))?;
+    Ok(MadeFor { node: Some(planned.node.clone()), line: Some(first.sha256) })
 }
 
 /// Whether bootstrap files reach the swarm by somebody's hand only; founding has made them here.
@@ -146,6 +194,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use evergate_cluster::plan::Running;
+    use evergate_model::Id;
+    use evergate_model::id::Lineage;
 
     use super::*;
 
@@ -166,7 +216,7 @@ instances:
         let text = FILE.replace("stack: acme", "stack: acme\ndistribute_keys: manual");
         let network = Network::parse(&text).unwrap();
         let state = State::default();
-        let inputs = inputs(&network, &state);
+        let inputs = inputs(&network, &state, &BTreeMap::new());
         let plan =
             Plan::between(&state, &evergate_cluster::render::render(&network, &inputs).unwrap()).unwrap();
         let nobody = Vec::from(["https://127.0.0.1:1/api/v1".to_owned()]);
@@ -178,29 +228,68 @@ instances:
         );
     }
 
-    fn secret_of_policy(state: &State) -> String {
-        inputs(&Network::parse(FILE).unwrap(), state).bootstraps[&"policy1".parse::<Name>().unwrap()].clone()
+    fn secret_of_policy(state: &State, made: &[(u32, &str)]) -> String {
+        let of = |(number, node): &(u32, &str)| {
+            let made_for = MadeFor { node: Some(node.parse().unwrap()), line: None };
+            (format!("acme_policy1-bootstrap-{number}"), made_for)
+        };
+        let made: BTreeMap<String, MadeFor> = made.iter().map(of).collect();
+        let network = Network::parse(FILE).unwrap();
+        inputs(&network, state, &made).bootstraps[&"policy1".parse::<Name>().unwrap()].clone()
+    }
+
+    fn running_by(secret: &str) -> Running {
+        Running {
+            service: None,
+            image: String::new(),
+            secrets: BTreeSet::from([secret.to_owned()]),
+            ports: BTreeSet::new(),
+            definition: String::new(),
+            is_ready: true,
+        }
     }
 
     #[test]
     fn an_instance_keeps_its_secret_where_it_stays_and_gets_another_where_it_moves() {
         let mut state = State::default();
-        assert_eq!(secret_of_policy(&state), "acme_policy1-bootstrap-1");
+        assert_eq!(secret_of_policy(&state, &[]), "acme_policy1-bootstrap-1");
         // The stack was removed, its secrets and volumes stayed.
         state.secrets = BTreeSet::from(["acme_policy1-bootstrap-2".to_owned(), "acme_policy1-x".to_owned()]);
-        assert_eq!(secret_of_policy(&state), "acme_policy1-bootstrap-2");
-        let running = Running {
-            service: None,
-            image: String::new(),
-            secrets: BTreeSet::from(["acme_policy1-bootstrap-2".to_owned()]),
-            ports: BTreeSet::new(),
-            definition: String::new(),
-            is_ready: true,
-        };
-        state.services.insert("policy1".to_owned(), running);
+        assert_eq!(secret_of_policy(&state, &[]), "acme_policy1-bootstrap-2");
+        assert_eq!(secret_of_policy(&state, &[(2, "b")]), "acme_policy1-bootstrap-2");
+        assert_eq!(
+            secret_of_policy(&state, &[(2, "a")]),
+            "acme_policy1-bootstrap-3",
+            "it comes back elsewhere"
+        );
+        state.services.insert("policy1".to_owned(), running_by("acme_policy1-bootstrap-2"));
         state.labels.insert(("b".parse().unwrap(), "policy1".to_owned()));
-        assert_eq!(secret_of_policy(&state), "acme_policy1-bootstrap-2");
+        assert_eq!(secret_of_policy(&state, &[]), "acme_policy1-bootstrap-2");
+        // A deployment was ended when it had moved the labels, and nothing else.
+        assert_eq!(secret_of_policy(&state, &[(2, "a")]), "acme_policy1-bootstrap-3");
         state.labels = BTreeSet::from([("a".parse().unwrap(), "policy1".to_owned())]);
-        assert_eq!(secret_of_policy(&state), "acme_policy1-bootstrap-3");
+        assert_eq!(secret_of_policy(&state, &[]), "acme_policy1-bootstrap-3");
+        assert_eq!(
+            secret_of_policy(&state, &[(2, "b")]),
+            "acme_policy1-bootstrap-2",
+            "it was made for there"
+        );
+    }
+
+    #[test]
+    fn a_bootstrap_file_of_another_instance_is_refused() {
+        let network = Network::parse(FILE).unwrap();
+        let made = |text: &str| {
+            let text = Secret::new(text.to_owned());
+            made_for(&network, &"access-point1".parse().unwrap(), &text).unwrap_err().to_string()
+        };
+        assert!(made("{}").contains("the bootstrap file of `access-point1` is none"));
+        let other = serde_json::json!({
+            "lineage": Id::<Lineage>::from_bytes([7; 16]).to_string(), "instance": "administration1",
+            "service": "administration", "identity_roots": [], "certificate": "", "key": "", "administration": [],
+            "snapshot_keys": [], "operations": "127.0.0.1:8309",
+        });
+        let told = made(&other.to_string());
+        assert!(told.contains("access-point, is that of `administration1`, administration\n"), "{told}");
     }
 }

@@ -20,6 +20,11 @@ taken out with `evergate cluster leave`.";
 
 const EXAMPLE: &str = "Example:\n  evergate cluster accept node-b=7j3b0rq2mkxw node-c=ltm55nf6ea5u";
 
+const LEAVING: &str = "Drain a machine, and take it out of the swarm
+
+What network.yml puts on it is put elsewhere, or taken out, and deployed, before. Then the internal keys and the join
+tokens are replaced, and the machine is expelled. It can be away or dead.";
+
 /// The arguments of `evergate cluster accept`.
 #[derive(Debug, Args)]
 #[command(long_about = ABOUT, after_help = EXAMPLE)]
@@ -52,10 +57,13 @@ impl FromStr for Binding {
 
 /// The arguments of `evergate cluster leave`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  evergate cluster leave node-b")]
+#[command(long_about = LEAVING, after_help = "Examples:\n  evergate cluster leave node-b\n  evergate cluster leave node-b --emergency")]
 pub(super) struct LeaveArguments {
     /// The node of network.yml
     node: Name,
+    /// Believe the internal keys that the machine held no longer at all: everybody signs in anew
+    #[arg(long)]
+    emergency: bool,
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -151,6 +159,8 @@ pub(super) async fn leave(arguments: &LeaveArguments, common: &Common) -> anyhow
             format!("make it a worker first, if enough managers are left: docker node demote {}", node.id),
         ));
     }
+    // Before anything is done: without administration the keys would not be replaced.
+    let office = office(common, &network)?;
     tell("Whatever else the swarm runs on this machine is stopped there, too.");
     consent(arguments.yes, &format!("take Docker node {} out of the swarm", node.id))?;
     if node.is_ready {
@@ -158,14 +168,31 @@ pub(super) async fn leave(arguments: &LeaveArguments, common: &Common) -> anyhow
         swarm.drain(&node.id).await?;
         swarm.until_drained(&node.id).await?;
     }
-    let labels = swarm.unlabel(node).await?;
+    // What ran there was un-admitted when it was deployed elsewhere; the keys that it held are replaced now. As long as
+    // the machine is in the swarm all of this can be said again.
+    office.rotate(arguments.emergency).await?;
+    swarm.replace_join_tokens().await?;
     swarm.expel(&node.id).await?;
-    // What ran there was un-admitted when it was deployed elsewhere; the keys that it held are replaced now.
-    office(common)?.rotate().await?;
-    let told = json!({ "left": true, "node": name, "id": node.id, "labels": labels, "rotated": true });
-    let text = format!(
-        "took Docker node {} out of the swarm, and all internal keys are being rotated\nOn that machine: docker swarm leave; its volumes are still there. It knew the database's password, if an inner service ran there: change it if the machine is in other hands.",
-        node.id
-    );
-    common.target.done(&told, &text)
+    let told = json!({
+        "left": true, "node": name, "id": node.id, "rotated": true, "emergency": arguments.emergency,
+    });
+    common.target.done(&told, &farewell(&node.id, arguments.emergency))
+}
+
+/// What is left to do, since a machine that is gone still knows what it knew.
+fn farewell(id: &str, is_emergency: bool) -> String {
+    let keys = match is_emergency {
+        true => "the old keys are believed no more",
+        false => {
+            "all internal keys are being replaced (evergate keys list); the old ones are believed until what they \
+             signed has expired, unless you say --emergency"
+        }
+    };
+    format!(
+        "took Docker node {id} out of the swarm, which has new join tokens; {keys}\n\
+         On that machine: docker swarm leave; its volumes are still there.\n\
+         If it may be in other hands: where an inner service ran, it knows the database's password: change it. Where \
+         administration ran, it has the wrapping key, which opens what is sealed in the database; and a manager had \
+         the bootstrap files of the last 30 days. Make the installation anew then, from a backup of the configuration."
+    )
 }

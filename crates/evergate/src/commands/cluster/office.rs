@@ -19,8 +19,8 @@ const PERIOD: Duration = Duration::from_millis(250);
 pub(super) struct Office {
     pub(super) client: ApiClient,
     pub(super) patience: Duration,
-    /// When the deployment began, by administration's clock, in milliseconds since 1970; nothing: it did not answer.
-    pub(super) begun: Option<i64>,
+    /// Those that are to be there, whose word counts.
+    pub(super) instances: BTreeSet<String>,
 }
 
 /// Where everything is by `network.yml`, in the words of the API.
@@ -61,23 +61,20 @@ impl Office {
         Ok(told.get("changed") == Some(&Value::Bool(true)))
     }
 
-    /// What it says of the moment.
-    pub(super) async fn now(&self) -> Option<i64> {
-        self.client.get("/status").await.ok()?.get("at")?.as_i64()
-    }
-
-    /// An instance runs elsewhere now: what it left behind on its old machine is believed no more.
-    pub(super) async fn dismiss_older(&self, name: &str) -> anyhow::Result<()> {
-        let Some(begun) = self.begun else { return Ok(()) };
-        let path = format!("/instances/{}/dismiss-older", segment(name));
-        let asked = self.client.post(&path, &json!({ "before": begun })).await;
-        asked.with_context(|| format!("the older certificates of `{name}` were not dismissed"))?;
+    /// An instance runs by the bootstrap file with this certificate: what it left behind on another machine is believed
+    /// no more.
+    pub(super) async fn dismiss_others(&self, name: &str, certificate: &str) -> anyhow::Result<()> {
+        let path = format!("/instances/{}/dismiss-others", segment(name));
+        let asked = self.client.post(&path, &json!({ "certificate": certificate })).await;
+        asked.with_context(|| format!("the other certificates of `{name}` were not dismissed"))?;
         Ok(())
     }
 
-    /// Replaces all internal keys; the old ones are believed until everybody has the new ones.
-    pub(super) async fn rotate(&self) -> anyhow::Result<()> {
-        self.client.post("/keys/rotate", &json!({})).await.context("the keys were not rotated")?;
+    /// Replaces all internal keys; the old ones are believed until what they signed has expired, in an emergency not at
+    /// all.
+    pub(super) async fn rotate(&self, is_emergency: bool) -> anyhow::Result<()> {
+        let asked = self.client.post("/keys/rotate", &json!({ "emergency": is_emergency })).await;
+        asked.context("the keys were not rotated; the machine is still in the swarm")?;
         Ok(())
     }
 
@@ -93,7 +90,7 @@ impl Office {
     /// # Errors
     /// What is missing when patience ends.
     pub(super) async fn until_seen(&self, name: &str, before: &Value) -> Result<(), String> {
-        self.until(|status| unseen(status, name, before)).await
+        self.until(|status| self.unseen(status, name, before)).await
     }
 
     /// Waits until each of these instances is ready.
@@ -101,7 +98,19 @@ impl Office {
     /// # Errors
     /// What is missing when patience ends.
     pub(super) async fn until_ready(&self, names: &BTreeSet<String>) -> Result<(), String> {
-        self.until(|status| names.iter().find_map(|name| unseen(status, name, &Value::Null))).await
+        self.until(|status| names.iter().find_map(|name| self.unseen(status, name, &Value::Null))).await
+    }
+
+    /// Waits until it answers.
+    ///
+    /// # Errors
+    /// What it said last.
+    pub(super) async fn until_answered(&self) -> Result<(), String> {
+        self.until(|_| None).await
+    }
+
+    fn unseen(&self, status: &Value, name: &str, before: &Value) -> Option<String> {
+        unseen(status, name, before, &self.instances)
     }
 
     async fn until(&self, missing: impl Fn(&Value) -> Option<String>) -> Result<(), String> {
@@ -145,8 +154,9 @@ fn instance<'a>(status: &'a Value, name: &str) -> Option<&'a Value> {
         .find(|instance| instance.get("name").and_then(Value::as_str) == Some(name))
 }
 
-/// What is missing until an instance serves, and all who call it know.
-fn unseen(status: &Value, name: &str, before: &Value) -> Option<String> {
+/// What is missing until an instance serves, and all of `callers` who call it know. Nobody else is believed: whoever was
+/// taken over and is to go could keep itself by saying that others are away.
+fn unseen(status: &Value, name: &str, before: &Value, callers: &BTreeSet<String>) -> Option<String> {
     // What administration does not know is no instance: the database.
     let instance = instance(status, name)?;
     let state = instance.get("state").and_then(Value::as_str).unwrap_or_default();
@@ -162,7 +172,9 @@ fn unseen(status: &Value, name: &str, before: &Value) -> Option<String> {
             is("instance", name) && !is("state", "up")
         })
     };
-    let doubter = items(status, "links").iter().find(calls)?;
+    let counts =
+        |link: &&Value| link.get("from").and_then(Value::as_str).is_some_and(|from| callers.contains(from));
+    let doubter = items(status, "links").iter().filter(counts).find(calls)?;
     let doubter = doubter.get("from").and_then(Value::as_str).unwrap_or_default();
     Some(format!("`{doubter}` does not reach `{name}` yet"))
 }
@@ -184,13 +196,17 @@ mod tests {
 
     #[test]
     fn an_instance_is_seen_when_it_began_anew_is_ready_and_everybody_reaches_it() {
-        let told = |status: Value| unseen(&status, "policy2", &json!(5)).unwrap_or_default();
+        let callers = BTreeSet::from(["access-point1".to_owned(), "authentication1".to_owned()]);
+        let told = |status: Value| unseen(&status, "policy2", &json!(5), &callers).unwrap_or_default();
         assert_eq!(told(status("ready", 6, "up")), "");
         assert_eq!(told(status("degraded", 6, "up")), "");
         assert_eq!(told(status("ready", 5, "up")), "administration has not heard that `policy2` is ready");
         assert_eq!(told(status("starting", 6, "up")), "administration has not heard that `policy2` is ready");
         assert_eq!(told(status("ready", 6, "suspect")), "`authentication1` does not reach `policy2` yet");
-        assert_eq!(unseen(&status("ready", 6, "down"), "database", &Value::Null), None);
+        assert_eq!(unseen(&status("ready", 6, "down"), "database", &Value::Null, &callers), None);
+        // It is in network.yml no more.
+        let others = BTreeSet::from(["access-point1".to_owned()]);
+        assert_eq!(unseen(&status("ready", 6, "down"), "policy2", &json!(5), &others), None);
     }
 
     #[test]

@@ -27,22 +27,27 @@ pub(super) struct Rollout {
 impl Rollout {
     /// Compares the swarm with all of `network.yml`.
     pub(super) async fn of(network: &Network, swarm: &Swarm) -> anyhow::Result<Self> {
-        Self::on(network, swarm, None).await
+        Self::narrowed(network, swarm, |file| file).await
     }
 
     /// Compares the swarm with what `network.yml` says of some nodes.
-    pub(super) async fn on(
+    pub(super) async fn on(network: &Network, swarm: &Swarm, nodes: &BTreeSet<Name>) -> anyhow::Result<Self> {
+        Self::narrowed(network, swarm, |file| file.on_nodes(nodes)).await
+    }
+
+    /// Compares the swarm with what `network.yml` says of the managed database.
+    pub(super) async fn of_database(network: &Network, swarm: &Swarm) -> anyhow::Result<Self> {
+        Self::narrowed(network, swarm, ComposeFile::of_database).await
+    }
+
+    async fn narrowed(
         network: &Network,
         swarm: &Swarm,
-        nodes: Option<&BTreeSet<Name>>,
+        narrow: impl FnOnce(ComposeFile) -> ComposeFile,
     ) -> anyhow::Result<Self> {
         let state = swarm.state().await?;
-        let inputs = inputs::inputs(network, &state);
-        let file = render(network, &inputs)?;
-        let file = match nodes {
-            Some(nodes) => file.on_nodes(nodes),
-            None => file,
-        };
+        let inputs = inputs::inputs(network, &state, &swarm.secrets_made().await?);
+        let file = narrow(render(network, &inputs)?);
         let plan = Plan::between(&state, &file)?;
         Ok(Self { file, plan, inputs, state })
     }
@@ -83,6 +88,12 @@ impl Rollout {
         for (number, step) in self.plan.steps.iter().enumerate() {
             tell(&format!("{}/{all} {step}", number + 1));
             let taken = self.step(swarm, step, contents, office).await;
+            if let (Err(_), Some(name), Some(office)) = (&taken, started(step), office) {
+                // It was put back; what it was to become may have left something on another machine.
+                if let Err(error) = Self::dismiss_others(swarm, office, |other| other == name).await {
+                    tell(&format!("warning: {error:#}"));
+                }
+            }
             taken.with_context(|| format!("stopped after {number} of {all} steps"))?;
         }
         Ok(())
@@ -121,10 +132,26 @@ impl Rollout {
             let undone = swarm.take_back(undo).await?;
             return Err(SwarmError::NotReady { name: name.to_owned(), why, undone }.into());
         }
-        match step {
-            Step::Move { name, .. } => office.dismiss_older(name).await,
-            _ => Ok(()),
+        Ok(())
+    }
+
+    /// Of what runs, only the certificates that came from its present bootstrap file stay admitted: not those that it has
+    /// left on other machines, whichever deployment moved it and whether that came to its end.
+    pub(super) async fn dismiss_others(
+        swarm: &Swarm,
+        office: &Office,
+        is_meant: impl Fn(&str) -> bool,
+    ) -> anyhow::Result<()> {
+        let (state, made) = (swarm.state().await?, swarm.secrets_made().await?);
+        for (name, running) in
+            state.services.iter().filter(|(name, running)| running.is_ready && is_meant(name))
+        {
+            let lines = running.secrets.iter().filter_map(|secret| made.get(secret)?.line.as_deref());
+            if let [line] = lines.collect::<Vec<_>>().as_slice() {
+                office.dismiss_others(name, line).await?;
+            }
         }
+        Ok(())
     }
 
     /// The names of all that it is to run.
@@ -154,10 +181,11 @@ pub(super) async fn accepted(swarm: &Swarm) -> anyhow::Result<BTreeSet<Name>> {
 }
 
 /// Administration of the installation that a command is for.
-pub(super) fn office(common: &Common) -> anyhow::Result<Office> {
+pub(super) fn office(common: &Common, network: &Network) -> anyhow::Result<Office> {
+    let names = network.instances().iter().map(|planned| planned.name.to_string());
     Ok(Office {
         client: common.target.client()?,
         patience: Duration::from_secs(common.patience),
-        begun: None,
+        instances: names.collect(),
     })
 }

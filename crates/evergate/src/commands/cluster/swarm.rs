@@ -12,11 +12,13 @@ use evergate_model::{Host, Name, Service};
 use serde_json::{Value, json};
 
 use super::deploy::{discard, finish, steps};
+use super::founding::{NewDatabase, Urls};
 use super::inputs::Source;
 use super::rollout::{Rollout, accepted};
-use super::{Common, founding, images, tell};
+use super::{Common, founding, images, managed, tell};
 use crate::failure::{Usage, hinted};
 use crate::up::directory::Directory;
+use crate::up::network;
 
 const ABOUT: &str = "Make a swarm on this engine if it is in none, accept this machine as a node, load the images, and make the
 installation
@@ -43,9 +45,29 @@ pub(super) struct InitArguments {
     /// The domain below which portal and console of a new installation are named
     #[arg(long, value_name = "DOMAIN", default_value = "localhost", conflicts_with = "from")]
     domain: Host,
-    /// A directory with the password of a managed database (database-password)
+    /// A directory with the password of a managed database (database-password); without, one is made
     #[arg(long, value_name = "DIR")]
     secrets: Option<PathBuf>,
+}
+
+impl InitArguments {
+    /// Opens the database that the installation is to have, and starts it before, where it is a managed one.
+    async fn database(
+        &self,
+        common: &Common,
+        network: &Network,
+        swarm: &Swarm,
+    ) -> anyhow::Result<NewDatabase> {
+        let data = &common.target.data;
+        let urls = match network.database() {
+            Database::Managed(node) => {
+                managed::is_here(node, &self.node)?;
+                managed::start(network, swarm, data, self.secrets.as_deref()).await?
+            }
+            _ => Urls { told: network::database(network, data)?, from_here: None },
+        };
+        NewDatabase::open(urls).await
+    }
 }
 
 pub(super) async fn init(arguments: &InitArguments, common: &Common) -> anyhow::Result<()> {
@@ -70,7 +92,7 @@ pub(super) async fn init(arguments: &InitArguments, common: &Common) -> anyhow::
     if arguments.from.is_some() {
         done = go_on(arguments, common, &network, &swarm).await?;
     } else if Deployed::read(&common.target.data)?.is_none() {
-        done = begin(arguments, common, &network).await?;
+        done = begin(arguments, common, &network, &swarm).await?;
     }
     let is_nothing_new = !is_made && !is_accepted && loaded.is_empty() && done.get("founded").is_none();
     let text = match done.get("text").and_then(Value::as_str) {
@@ -109,8 +131,12 @@ async fn member(engine: &Engine, address: &str) -> anyhow::Result<(bool, String)
 }
 
 /// A new installation: what `deploy` needs for its first time.
-async fn begin(arguments: &InitArguments, common: &Common, network: &Network) -> anyhow::Result<Value> {
-    refuse_managed(network)?;
+async fn begin(
+    arguments: &InitArguments,
+    common: &Common,
+    network: &Network,
+    swarm: &Swarm,
+) -> anyhow::Result<Value> {
     let data = &common.target.data;
     if founding::is_on_one_machine(data) {
         let text = format!("there is an installation in `{}` already", data.display());
@@ -120,9 +146,9 @@ async fn begin(arguments: &InitArguments, common: &Common, network: &Network) ->
         ));
     }
     let directory = Directory::take(data)?;
-    let (url, store) = founding::database(network, data).await?;
-    store.close().await;
-    let made = founding::set_up(network, &directory, &url, &arguments.domain).await?;
+    let database = arguments.database(common, network, swarm).await?;
+    database.store.close().await;
+    let made = founding::set_up(network, &directory, database.urls, &arguments.domain).await?;
     let text = format!(
         "made the installation; its administrator is `{}`, the password is in {}\nNext: evergate cluster join-token, or, where no other machine joins, evergate cluster deploy",
         made.administrator,
@@ -144,25 +170,24 @@ async fn go_on(
     let mut moved = None;
     let mut since = None;
     if Deployed::read(data)?.is_none() {
-        refuse_managed(network)?;
         anyhow::ensure!(data.is_dir(), "there is no installation in `{}`", data.display());
-        let (url, store) = founding::database(network, data).await?;
+        let database = arguments.database(common, network, swarm).await?;
         let stopped = founding::stop(data).await?;
         since = stopped.since;
-        moved = founding::move_database(data, &url, &store).await?;
-        store.close().await;
+        moved = founding::move_database(data, &database.urls.told, &database.store).await?;
+        database.store.close().await;
         tell(&format!("moved {} rows to PostgreSQL", moved.unwrap_or_default()));
-        let made = founding::set_up(network, &stopped.directory, &url, &arguments.domain).await?;
+        let made = founding::set_up(network, &stopped.directory, database.urls, &arguments.domain).await?;
         founding::unreachable(&made).iter().for_each(|line| tell(line));
     }
-    let rollout = Rollout::on(network, swarm, Some(&nodes)).await?;
+    let rollout = Rollout::on(network, swarm, &nodes).await?;
     if !rollout.is_running() {
         let source = Source::Founding(data);
         let contents = rollout.contents(network, arguments.secrets.as_deref(), &source).await?;
         rollout.take_together(swarm, &contents).await?;
         discard(common, &rollout)?;
     }
-    finish(common, network, &rollout).await?;
+    finish(common, network, swarm, &rollout).await?;
     let pause = since.map(|since| since.elapsed().as_millis());
     let mut text = "the installation runs in the swarm".to_owned();
     if let Some(pause) = pause {
@@ -206,19 +231,6 @@ fn are_enough(network: &Network, accepted: &BTreeSet<Name>) -> anyhow::Result<()
         }
     }
     Ok(())
-}
-
-/// A managed database is reached from inside the swarm only.
-fn refuse_managed(network: &Network) -> anyhow::Result<()> {
-    match network.database() {
-        Database::Managed(node) => Err(hinted(
-            format!(
-                "the database on node `{node}` is reached from inside the swarm only: an installation cannot be made on it from here"
-            ),
-            "name a PostgreSQL by `database: { url_file: FILE }`",
-        )),
-        _ => Ok(()),
-    }
 }
 
 /// A name that network.yml does not have.

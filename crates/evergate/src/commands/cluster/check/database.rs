@@ -10,7 +10,7 @@ use evergate_cluster::network;
 use evergate_model::Secret;
 use evergate_process::Clock;
 use evergate_store::servers::{self, Privacy as Seen};
-use evergate_store::{Problem, Settings, Store, StoreError};
+use evergate_store::{Memory, Problem, Settings, Store, StoreError};
 use tokio::time::Instant;
 
 use super::Here;
@@ -38,7 +38,7 @@ async fn look(here: &Here<'_>) -> (Database, Option<Comparison>) {
     if url.expose().starts_with("sqlite:") {
         return (Database::NoUrl(no_url(&file)), None);
     }
-    match ask(&url).await {
+    match ask(&url, &here.common.target.data).await {
         Ok((servers, clock)) => (Database::Servers(servers), clock),
         Err(error) => {
             let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
@@ -66,8 +66,10 @@ fn url(path: &Path) -> Result<Secret<String>, String> {
     if is_url { Ok(Secret::new(text.trim().to_owned())) } else { Err(no_url(path)) }
 }
 
-async fn ask(url: &Secret<String>) -> Result<(Servers, Option<Comparison>), StoreError> {
-    let store = Store::open(url.expose(), Settings::default()).await?;
+async fn ask(url: &Secret<String>, data: &Path) -> Result<(Servers, Option<Comparison>), StoreError> {
+    // What instances on this machine have seen; one that was replaced is not the one in use.
+    let memory = Memory::of_instances(data).unwrap_or_default();
+    let store = Store::open(url.expose(), Settings { memory, ..Settings::default() }).await?;
     let outcome = async {
         // SQLite, which has no servers, was told apart before.
         let found = servers::look(&store).await?.map(servers_of).unwrap_or_default();
@@ -101,7 +103,7 @@ fn servers_of(found: servers::Servers) -> Servers {
     };
     Servers {
         writes: found.writes,
-        version: found.version,
+        version: found.version.escape_debug().to_string(),
         is_synchronous: found.is_synchronous,
         privacy: match found.privacy {
             Seen::SameMachine | Seen::Checked => Privacy::Kept,

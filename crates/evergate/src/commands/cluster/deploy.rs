@@ -102,7 +102,8 @@ async fn change(
     let source = Source::Running(&office.client);
     // Before anything is changed: what is missing ends the deployment here.
     let contents = rollout.contents(network, arguments.secrets.as_deref(), &source).await?;
-    rollout.take(swarm, &contents, Some(&office)).await
+    rollout.take(swarm, &contents, Some(&office)).await?;
+    discard(common, rollout)
 }
 
 /// Of one that does not run yet: `init` has left the files of its instances.
@@ -119,7 +120,7 @@ pub(super) async fn found(
     discard(common, rollout)
 }
 
-/// What the swarm keeps now, nobody needs to find on a disk.
+/// What the swarm keeps now, or what was made for a node before it was accepted, nobody needs to find on a disk.
 pub(super) fn discard(common: &Common, rollout: &Rollout) -> anyhow::Result<()> {
     for name in rollout.carried() {
         let file = inputs::bootstrap_file(&common.target.data, name);

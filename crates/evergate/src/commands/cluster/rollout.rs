@@ -132,7 +132,11 @@ impl Rollout {
             let undone = swarm.take_back(undo).await?;
             return Err(SwarmError::NotReady { name: name.to_owned(), why, undone }.into());
         }
-        Ok(())
+        match step {
+            // At once, whatever becomes of the steps after it.
+            Step::Move { .. } => Self::dismiss_others(swarm, office, |other| other == name).await,
+            _ => Ok(()),
+        }
     }
 
     /// Of what runs, only the certificates that came from its present bootstrap file stay admitted: not those that it has

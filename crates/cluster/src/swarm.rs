@@ -101,7 +101,7 @@ pub enum SwarmError {
     Image(#[from] crate::image::ImageError),
     /// The engine is in no swarm, or has no say in it.
     #[error(
-        "this engine is not a manager of a swarm\nhint: run this command on a manager; `evergate cluster init` makes a swarm here"
+        "this engine is not a manager of a swarm\nhint: run this command on a manager; where this machine is in no swarm yet, `evergate cluster init` makes one"
     )]
     NotManager,
     /// The engine refused.

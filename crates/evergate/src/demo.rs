@@ -5,6 +5,7 @@ mod remove;
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
+use evergate_cluster::deployed::Deployed;
 use evergate_keys::totp::{STEP_SECONDS, Seed};
 use evergate_process::{Clock, files};
 use fast_qr::QRBuilder;
@@ -58,6 +59,15 @@ pub async fn demo(arguments: &DemoArguments) -> anyhow::Result<()> {
     let user = read(data)?;
     if let Some(Action::Remove) = arguments.action {
         return remove::remove(data, &user.name).await;
+    }
+    if Deployed::read(data)?.is_some() {
+        return Err(hinted(
+            format!(
+                "the installation in `{}` runs in a swarm; the demo's application stayed behind",
+                data.display()
+            ),
+            "evergate demo remove takes the demo out; evergate resource add protects an application that all nodes reach",
+        ));
     }
     let url = Up::read(data)?.url;
     let text = if arguments.json { as_json(&user, &url)? } else { for_people(&user, &url)? };

@@ -51,7 +51,7 @@ impl Swarm {
                 self.make_secret(secret, content).await?;
             }
             Step::RemoveSecret(secret) => self.remove_secret(secret).await?,
-            Step::Await(name) => self.stand_by(name, file).await?,
+            Step::Await(name) => self.stand_by(name, file, "nothing was changed").await?,
             Step::Remove { name } => self.remove(name).await?,
             Step::Add { name, service } | Step::Change { name, service, .. } => {
                 return self.change(name, &service.node, Vec::new(), file).await.map(Some);
@@ -77,7 +77,8 @@ impl Swarm {
     pub async fn add_together(&self, names: &[&str], file: &ComposeFile) -> Result<(), SwarmError> {
         self.deploy(names, file).await?;
         for name in names {
-            self.stand_by(name, file).await?;
+            self.stand_by(name, file, "all that was started stays as it is (see `docker service logs`)")
+                .await?;
         }
         Ok(())
     }
@@ -154,12 +155,12 @@ impl Swarm {
     }
 
     /// Waits for a service that is to stay as it is.
-    async fn stand_by(&self, name: &str, file: &ComposeFile) -> Result<(), SwarmError> {
+    async fn stand_by(&self, name: &str, file: &ComposeFile, undone: &str) -> Result<(), SwarmError> {
         let Some(service) = file.services.get(name) else { return Ok(()) };
         let node = self.id_of(&service.node).await?;
         let seen = self.until_ready(name, &node, &Before::default()).await?;
-        let undone = "nothing was changed".to_owned();
-        seen.map_err(|why| SwarmError::NotReady { name: name.to_owned(), why, undone })
+        let not_ready = |why| SwarmError::NotReady { name: name.to_owned(), why, undone: undone.to_owned() };
+        seen.map_err(not_ready)
     }
 
     /// Waits until a service is ready; else says why it is not.
@@ -263,6 +264,19 @@ impl Swarm {
             self.put_label(node, name, false).await?;
         }
         Ok(state.services.into_keys().collect())
+    }
+
+    /// Removes the secrets with bootstrap files; answers them.
+    ///
+    /// # Errors
+    /// When the engine refuses, as where a service uses one.
+    pub async fn remove_bootstraps(&self) -> Result<Vec<String>, SwarmError> {
+        let secrets = self.secret_names().await?.into_iter();
+        let secrets: Vec<String> = secrets.filter(|secret| secret.contains("-bootstrap-")).collect();
+        for secret in &secrets {
+            self.remove_secret(secret).await?;
+        }
+        Ok(secrets)
     }
 
     /// Removes the secrets of the stack; answers them.

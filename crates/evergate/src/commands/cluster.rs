@@ -115,7 +115,7 @@ pub(super) async fn cluster(arguments: &ClusterArguments) -> anyhow::Result<()> 
 }
 
 impl Common {
-    /// The network file, checked; its warnings are told.
+    /// The network file, checked.
     fn network(&self) -> anyhow::Result<Network> {
         let refused = |problems: Vec<Problem>| {
             NetworkError::Problems { path: self.network.clone(), problems }.to_string()
@@ -124,9 +124,15 @@ impl Common {
             error @ NetworkError::Problems { .. } => BadFile(error.to_string()).into(),
             error => anyhow::Error::from(error),
         })?;
-        if self.strict {
-            return network.strict().map_err(|problems| BadFile(refused(problems)).into());
+        match self.strict {
+            true => network.strict().map_err(|problems| BadFile(refused(problems)).into()),
+            false => Ok(network),
         }
+    }
+
+    /// The same, for commands that bring about what it says: its warnings are told.
+    fn network_told(&self) -> anyhow::Result<Network> {
+        let network = self.network()?;
         for warning in network.warnings() {
             tell(&format!("warning: {warning}"));
         }

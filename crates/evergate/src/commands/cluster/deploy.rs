@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
+use evergate_cluster::deployed::Deployed;
 use evergate_cluster::network::Network;
 use evergate_cluster::plan::Plan;
 use evergate_cluster::render::{Opening, openings};
@@ -14,7 +15,8 @@ use serde_json::{Value, json};
 use super::inputs::{self, Source};
 use super::office::Office;
 use super::rollout::{Rollout, office};
-use super::{Common, tell};
+use super::{Common, founding, tell};
+use crate::failure::hinted;
 
 const ABOUT: &str = "Bring the swarm to what network.yml says, one service at a time
 
@@ -43,7 +45,7 @@ pub(super) struct DeployArguments {
 }
 
 pub(super) async fn plan(common: &Common) -> anyhow::Result<()> {
-    let network = common.network()?;
+    let network = common.network_told()?;
     let swarm = common.swarm(&network).await?;
     let rollout = Rollout::of(&network, &swarm).await?;
     let differs = match rollout.is_running() {
@@ -56,7 +58,7 @@ pub(super) async fn plan(common: &Common) -> anyhow::Result<()> {
 }
 
 pub(super) async fn deploy(arguments: &DeployArguments, common: &Common) -> anyhow::Result<()> {
-    let network = common.network()?;
+    let network = common.network_told()?;
     let swarm = common.swarm(&network).await?;
     let rollout = Rollout::of(&network, &swarm).await?;
     if let Some(output) = &arguments.output {
@@ -106,6 +108,27 @@ async fn change(
     discard(common, rollout)
 }
 
+/// Refuses to start what no installation was made for.
+fn is_founded(common: &Common, arguments: &DeployArguments) -> anyhow::Result<()> {
+    let data = &common.target.data;
+    if arguments.secrets.is_some() || Deployed::read(data)?.is_some() {
+        return Ok(());
+    }
+    Err(match founding::is_on_one_machine(data) {
+        true => hinted(
+            format!(
+                "the installation in `{}` is one of `evergate up`, on this machine alone",
+                data.display()
+            ),
+            format!("evergate cluster init --node NODE --from {}: it goes on in the swarm", data.display()),
+        ),
+        false => hinted(
+            format!("no installation was made in `{}`", data.display()),
+            "evergate cluster init --node NODE, or say with --data where it is",
+        ),
+    })
+}
+
 /// Of one that does not run yet: `init` has left the files of its instances.
 pub(super) async fn found(
     arguments: &DeployArguments,
@@ -114,6 +137,7 @@ pub(super) async fn found(
     swarm: &Swarm,
     rollout: &Rollout,
 ) -> anyhow::Result<()> {
+    is_founded(common, arguments)?;
     let source = Source::Founding(&common.target.data);
     let contents = rollout.contents(network, arguments.secrets.as_deref(), &source).await?;
     rollout.take_together(swarm, &contents).await?;

@@ -11,6 +11,9 @@ use serde_json::json;
 use super::{Common, consent, images, tell};
 use crate::failure::hinted;
 
+/// How a token of a swarm begins.
+const BEGINNING: &str = "SWMTKN-";
+
 const ABOUT: &str = "Let this machine join a swarm
 
 It tells what that stops and loses, and asks. The images of the programs on this machine are loaded into its engine.
@@ -43,7 +46,9 @@ pub(super) struct JoinArguments {
 pub(super) async fn join(arguments: &JoinArguments, common: &Common) -> anyhow::Result<()> {
     let token = std::fs::read_to_string(&arguments.token_file);
     let token = token.with_context(|| format!("cannot read `{}`", arguments.token_file.display()))?;
-    let token = Secret::new(token.trim().to_owned());
+    let token = token_in(&token).map(Secret::new).with_context(|| {
+        format!("there is no join token in `{}`: it begins with {BEGINNING}", arguments.token_file.display())
+    })?;
     let engine = common.engine().await?;
     let reference = arguments.image.clone().unwrap_or_else(images::own_reference);
     match engine.membership().await? {
@@ -63,12 +68,14 @@ pub(super) async fn join(arguments: &JoinArguments, common: &Common) -> anyhow::
     consent(arguments.yes, &format!("let this machine join the swarm of {}", arguments.manager))?;
     images::load(&engine, &reference).await?;
     let line = JoinLine { token, manager: arguments.manager.clone() };
-    engine.join(&line, arguments.address.as_deref()).await.with_context(|| {
-        let hint = "the ports 2377 (tcp), 7946 (tcp, udp) and 4789 (udp) must be open between the machines";
-        crate::failure::Hinted {
-            text: format!("cannot join the swarm of {}", arguments.manager),
-            hint: hint.to_owned(),
-        }
+    let joined = engine.join(&line, arguments.address.as_deref()).await;
+    joined.map_err(|error| {
+        let hint = match error.to_string().contains("join token") {
+            true => "the token is wrong, or was replaced: evergate cluster join-token on a manager",
+            false => "the ports 2377 (tcp), 7946 (tcp, udp) and 4789 (udp) must be open between the machines",
+        };
+        let text = format!("cannot join the swarm of {}", arguments.manager);
+        anyhow::Error::from(error).context(crate::failure::Hinted { text, hint: hint.to_owned() })
     })?;
     report(&engine, common, true).await
 }
@@ -79,7 +86,31 @@ async fn report(engine: &Engine, common: &Common, has_joined: bool) -> anyhow::R
     };
     let told = json!({ "joined": has_joined, "id": id, "address": address });
     let what = if has_joined { "joined" } else { "nothing to change: this machine is in that swarm" };
-    let text =
+    let mut text =
         format!("{what}; on a manager:\n  evergate cluster accept NODE={id}\nThis machine is at {address}.");
+    if !has_joined {
+        text.push_str(
+            "\nIf the manager does not know it, it was taken out: docker swarm leave, and join again.",
+        );
+    }
     common.target.done(&told, &text)
+}
+
+/// The token in what `join-token` has printed, or in a file with it alone.
+fn token_in(text: &str) -> Option<String> {
+    text.split_whitespace().find(|word| word.starts_with(BEGINNING)).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_found_alone_and_in_all_that_was_printed() {
+        assert_eq!(token_in("SWMTKN-1-a-b\n").as_deref(), Some("SWMTKN-1-a-b"));
+        let printed =
+            "SWMTKN-1-a-b\n\nWrite this token\n  docker swarm join --token SWMTKN-1-a-b 10.0.0.1:2377";
+        assert_eq!(token_in(printed).as_deref(), Some("SWMTKN-1-a-b"));
+        assert_eq!(token_in("xyz"), None);
+    }
 }

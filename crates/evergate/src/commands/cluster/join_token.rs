@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 
 use super::Common;
+use crate::failure::Hinted;
 use crate::joining;
 
 const EXAMPLES: &str = "Examples:
@@ -35,7 +37,11 @@ pub(super) async fn join_token(arguments: &JoinTokenArguments, common: &Common) 
 }
 
 async fn of_plain_machine(node: &str, file: &Path, common: &Common) -> anyhow::Result<()> {
-    joining::write_token(&common.target.client()?, node, file).await?;
+    joining::write_token(&common.target.client()?, node, file).await.with_context(|| Hinted {
+        text: format!("no token was made for a machine without Docker to be `{node}`"),
+        hint: "a machine with Docker joins the swarm by the token that this command prints without NODE"
+            .to_owned(),
+    })?;
     let how = format!(
         "wrote {}, good once and for a day; carry it to the machine with the network file, and start there:\n  \
          evergate up --network network.yml --node {node} --join {}",

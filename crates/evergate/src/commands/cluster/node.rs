@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use clap::Args;
+use evergate_cluster::network::Network;
 use evergate_cluster::swarm::SwarmNode;
 use evergate_model::Name;
 use serde_json::json;
@@ -85,7 +86,9 @@ pub(super) async fn accept(arguments: &AcceptArguments, common: &Common) -> anyh
     let mut found = Vec::new();
     for Binding { node: name, id } in &arguments.nodes {
         let planned = network.nodes().get(name).ok_or_else(|| unknown(&network, name))?;
-        found.push((name, planned, by_id(&nodes, id)?));
+        let node = by_id(&nodes, id)?;
+        is_no_other(&network, name, node)?;
+        found.push((name, planned, node));
     }
     let mut told = Vec::new();
     let mut lines = Vec::new();
@@ -102,6 +105,20 @@ pub(super) async fn accept(arguments: &AcceptArguments, common: &Common) -> anyh
         });
     }
     common.target.done(&json!({ "nodes": told }), &lines.join("\n"))
+}
+
+/// A machine at the very address that network.yml gives to another node was mixed up with that one.
+fn is_no_other(network: &Network, name: &Name, node: &SwarmNode) -> anyhow::Result<()> {
+    let at_it = network.nodes().iter().filter(|(_, planned)| planned.address == node.address);
+    let names: Vec<&Name> = at_it.map(|(name, _)| name).collect();
+    match names.first() {
+        Some(other) if !names.contains(&name) => Err(Usage(format!(
+            "Docker node {} is at {}, which is node `{other}` in network.yml, not `{name}`: nothing was accepted",
+            node.id, node.address
+        ))
+        .into()),
+        _ => Ok(()),
+    }
 }
 
 /// The one whose id begins so.

@@ -50,7 +50,7 @@ pub(super) async fn rm(arguments: &RmArguments, common: &Common) -> anyhow::Resu
     let text = match (removed.is_empty() && secrets.is_empty(), arguments.volumes) {
         (true, false) => format!("nothing to change: the swarm runs nothing of `{stack}`"),
         (_, true) => format!(
-            "removed {} services and {} secrets; on each machine, to remove its volumes:\n  {volumes}",
+            "removed {} services and {} secrets; on each machine, when its containers are gone, to remove its volumes:\n  {volumes}",
             removed.len(),
             secrets.len()
         ),

@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::Args;
 use evergate_cluster::deployed::Deployed;
 use evergate_cluster::network::{Database, Network};
+use evergate_cluster::render::DATABASE;
 use evergate_cluster::swarm::{Engine, Membership, Swarm};
 use evergate_model::{Host, Name, Service};
 use serde_json::{Value, json};
@@ -71,7 +72,13 @@ impl InitArguments {
 }
 
 pub(super) async fn init(arguments: &InitArguments, common: &Common) -> anyhow::Result<()> {
-    let network = common.network()?;
+    let network = common.network_told()?;
+    if let Some(from) = arguments.from.as_ref().filter(|from| !from.is_dir()) {
+        return Err(hinted(
+            format!("there is no installation in `{}`", from.display()),
+            "name the directory that `evergate up` has as --data",
+        ));
+    }
     let node = network.nodes().get(&arguments.node);
     let address = &node.ok_or_else(|| unknown(&network, &arguments.node))?.address;
     let engine = common.engine().await?;
@@ -145,6 +152,7 @@ async fn begin(
             format!("bring it along with --from {}, or choose another --data", data.display()),
         ));
     }
+    makes_room(swarm).await?;
     let directory = Directory::take(data)?;
     let database = arguments.database(common, network, swarm).await?;
     database.store.close().await;
@@ -170,7 +178,7 @@ async fn go_on(
     let mut moved = None;
     let mut since = None;
     if Deployed::read(data)?.is_none() {
-        anyhow::ensure!(data.is_dir(), "there is no installation in `{}`", data.display());
+        makes_room(swarm).await?;
         let database = arguments.database(common, network, swarm).await?;
         let stopped = founding::stop(data).await?;
         since = stopped.since;
@@ -214,6 +222,23 @@ fn waiting<'a>(network: &'a Network, accepted: &BTreeSet<Name>) -> Vec<&'a str> 
     let nodes =
         network.nodes().iter().filter(|(name, node)| node.swarm.is_some() && !accepted.contains(*name));
     nodes.map(|(name, _)| name.as_str()).collect()
+}
+
+/// Nothing of the stack runs that would belong to another installation, and no secret of one is used by mistake; before
+/// anything is stopped.
+async fn makes_room(swarm: &Swarm) -> anyhow::Result<()> {
+    let running = swarm.state().await?.services.into_keys();
+    let running: Vec<String> = running.filter(|name| name != DATABASE).collect();
+    if !running.is_empty() {
+        return Err(hinted(
+            format!("the swarm runs {} of this stack already, for another installation", running.join(", ")),
+            "if they are not needed: evergate cluster rm --volumes, and what that prints; else another `stack` in network.yml",
+        ));
+    }
+    for secret in swarm.remove_bootstraps().await? {
+        tell(&format!("removed the secret `{secret}`, which was another installation's"));
+    }
+    Ok(())
 }
 
 /// Something of everything must run on the nodes that are there: before the old installation is stopped.

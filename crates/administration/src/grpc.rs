@@ -127,9 +127,15 @@ pub(crate) async fn issue(
     if topology.find(instance).is_none_or(|known| known.service != service) {
         return Err(Failure::NotFound(format!("instance `{instance}`")));
     }
-    // Its connection may outlive its admission by a moment.
-    let line = instances::line(&mut tx, instance, shown).await?;
-    let line = line.ok_or_else(|| Failure::Conflict("this certificate is admitted no more".to_owned()))?;
+    let line = match instances::line(&mut tx, instance, shown).await? {
+        Some(line) => line,
+        // Nobody else has the name either: this instance was away for longer than its certificates lasted.
+        None if instance == office.name() && !instances::is_admitted(&mut tx, instance).await? => {
+            shown.to_owned()
+        }
+        // The caller's connection may outlive its admission by a moment.
+        None => return Err(Failure::Conflict("this certificate is admitted no more".to_owned())),
+    };
     let authority = authorities::issuing(&mut tx, &office.vault, Role::Identity).await?;
     let issued = authority
         .issue_instance(signing_request, instance, service, now)

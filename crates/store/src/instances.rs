@@ -66,6 +66,15 @@ pub async fn line(
     row.map(|row| row.column("line")).transpose()
 }
 
+/// Whether any certificate of an instance is admitted.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn is_admitted(connection: &mut Connection, instance: &Name) -> Result<bool, StoreError> {
+    let row = query("select 1 as one from admissions where instance = $1 limit 1");
+    Ok(row.bind(instance.as_str()).fetch_optional(connection).await?.is_some())
+}
+
 /// The admission list as a snapshot carries it.
 ///
 /// # Errors

@@ -111,3 +111,28 @@ async fn what_an_instance_left_on_another_machine_is_believed_no_more() {
     let left = certificates().await;
     assert_eq!(left, [kept]);
 }
+
+#[tokio::test]
+async fn administration_that_was_away_for_longer_than_its_certificates_lasted_renews_itself_unless_it_was_replaced()
+ {
+    let api = Asker::new().await;
+    let office = &api.fixture.office;
+    let identity = &office.instance.identity;
+    let shown = identity.own().certificate_sha256.clone();
+    let dismiss_all = async || {
+        let mut tx = office.store.begin().await.unwrap();
+        let (actor, now) = (evergate_store::Actor::System, office.now());
+        evergate_store::instances::dismiss(&mut tx, &actor, now, office.name()).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    let issued = async || {
+        let request = identity.request().unwrap();
+        grpc::issue(office, &request.request, identity.me(), &shown).await
+    };
+    dismiss_all().await;
+    issued().await.unwrap();
+    // Somebody has the name by a file that was made later.
+    dismiss_all().await;
+    api.good(Method::POST, &format!("/instances/{}/bootstrap", office.name()), json!({})).await;
+    assert!(issued().await.unwrap_err().to_string().contains("admitted no more"));
+}

@@ -36,7 +36,7 @@ fn file(installation: &Installation, instance: &str) -> PathBuf {
     installation.data().join("instances").join(instance).join("database-timeline.json")
 }
 
-/// What an instance remembers.
+/// What an instance remembers: databases, the one in use first.
 fn remembered(installation: &Installation, instance: &str) -> Option<serde_json::Value> {
     serde_json::from_slice(&std::fs::read(file(installation, instance)).ok()?).ok()
 }
@@ -47,7 +47,7 @@ async fn all_remember(installation: &Installation, timeline: u32) -> Result<()> 
         let what = format!("{instance} remembers timeline {timeline}");
         until(&what, SOON, async || {
             let kept = remembered(installation, instance)?;
-            (kept["timeline"] == timeline).then_some(())
+            (kept[0]["timeline"] == timeline).then_some(())
         })
         .await?;
     }
@@ -70,7 +70,7 @@ async fn one_tells_all() -> Result<()> {
 
     // One instance has seen a promotion that nobody else has.
     let mut seen = remembered(&installation, "policy1").context("policy1 remembers nothing")?;
-    seen["timeline"] = 2.into();
+    seen[0]["timeline"] = 2.into();
     std::fs::write(file(&installation, "policy1"), seen.to_string())?;
     installation.kill("policy1").await?;
     all_remember(&installation, 2).await?;

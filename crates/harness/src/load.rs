@@ -234,19 +234,36 @@ async fn exchange(shared: &Shared, number: u64) -> Result<Answer> {
         Connections::New => false,
         Connections::Both => number.is_multiple_of(2),
     };
-    let idle = if is_kept { shared.idle_connection() } else { None };
-    let mut sender = match idle {
-        Some(sender) => sender,
-        None => {
-            let stream = connect(&shared.connector, &url, shared.way).await?;
-            let (sender, connection) = handshake(TokioIo::new(stream)).await.context("no HTTP connection")?;
-            tokio::spawn(connection);
-            sender
+    to_origin_form(&mut request)?;
+    let (sender, response) = loop {
+        let idle = if is_kept { shared.idle_connection() } else { None };
+        let is_new = idle.is_none();
+        let mut sender = match idle {
+            Some(sender) => sender,
+            None => {
+                let stream = connect(&shared.connector, &url, shared.way).await?;
+                let (sender, connection) =
+                    handshake(TokioIo::new(stream)).await.context("no HTTP connection")?;
+                tokio::spawn(connection);
+                sender
+            }
+        };
+        // A server may close a kept connection at any time (RFC 9112, section 9.5). What was never sent on it goes by
+        // another; what was sent, if only in part, is never repeated.
+        match sender.ready().await {
+            Err(error) if is_new => return Err(error).context("the connection closed before the request"),
+            Err(_) => continue,
+            Ok(()) => {}
+        }
+        match sender.try_send_request(request).await {
+            Ok(response) => break (sender, response),
+            Err(mut error) => match error.take_message() {
+                Some(unsent) if !is_new => request = unsent,
+                _ => return Err(error.into_error()).context("no answer"),
+            },
         }
     };
-    to_origin_form(&mut request)?;
-    sender.ready().await.context("the connection closed before the request")?;
-    let (parts, body) = sender.send_request(request).await.context("no answer")?.into_parts();
+    let (parts, body) = response.into_parts();
     let body = body.collect().await.context("half an answer")?.to_bytes();
     if is_kept {
         shared.idle.lock().expect("no task panics").push(Idle { sender, since: Instant::now() });
